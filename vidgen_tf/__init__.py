@@ -1,0 +1,54 @@
+"""vidgen_tf: a teaching kit for video generation.
+
+The public names, in the order in which the lessons meet them. Each is loaded when it is first used, so that
+clips, worlds and pictures come at once and TensorFlow only when a network is needed.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOME = {
+    # clips and files
+    "check_clips": "clips",
+    "to_uint8": "clips",
+    "to_float": "clips",
+    "read_clip": "clips",
+    "write_clip": "clips",
+    # where clips come from
+    "Shapes": "worlds.shapes",
+    "Footage": "worlds.footage",
+    # looking
+    "filmstrip": "preview",
+    "grid": "preview",
+    "compare": "preview",
+    "animation": "preview",
+    # measuring
+    "psnr": "metrics",
+    "neighbor_correlation": "metrics",
+    "repeat_last": "metrics",
+    "mean_clip": "metrics",
+    "frozen": "metrics",
+    "shuffled": "metrics",
+    # generators
+    "VideoModel": "video_model",
+    "DenseFrameGenerator": "families.dense",
+    "latent_path": "families.dense",
+    "LiveFrames": "callbacks",
+    # exercises
+    "check": "exercises",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"vidgen_tf.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"vidgen_tf has no {name!r}; it has {', '.join(__all__)}.")
+
+
+def __dir__():
+    return [*globals(), *__all__]

@@ -1,0 +1,105 @@
+"""The command line: python -m vidgen_tf {list, demo, train, generate}."""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns 0, or 1 after one clear sentence on the error stream."""
+    parser = argparse.ArgumentParser(prog="python -m vidgen_tf", description="A teaching kit for video generation.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="what there is: worlds, families, presets").set_defaults(run=list_all)
+
+    command = commands.add_parser("demo", help="lesson 1 without a screen: train on a real clip, write new frames")
+    command.add_argument("--out", type=Path, default=Path("out"), help="folder for what it writes (default: out)")
+    command.add_argument("--steps", type=int, default=300, help="training steps (default: 300, about half a minute)")
+    command.set_defaults(run=demo)
+
+    command = commands.add_parser("train", help="follow a preset's recipe again")
+    command.add_argument("name", help="of the preset")
+    command.add_argument("--out", type=Path, default=Path("out"), help="folder for the weights (default: out)")
+    command.add_argument("--steps", type=int, help="fewer or more steps than the recipe's")
+    command.set_defaults(run=train)
+
+    command = commands.add_parser("generate", help="a new clip from a preset")
+    command.add_argument("--preset", required=True, help="its name")
+    command.add_argument("--out", type=Path, required=True, help=".mp4, .gif, .png, or a folder of pictures")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--fps", type=float, default=12)
+    command.set_defaults(run=generate)
+
+    chosen = parser.parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except (ValueError, OSError, ImportError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; nothing half-written was left.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def list_all(chosen: argparse.Namespace) -> None:
+    """Prints the footage, the families and the presets."""
+    from vidgen_tf import presets
+    from vidgen_tf.worlds.footage import SOURCES
+
+    print("Footage")
+    for name, source in SOURCES.items():
+        where = f"needs {source.package}" if source.package else "ships"
+        print(f"  {name:8} {source.frames:4} frames, {where}: {source.caption}. {source.credit} ({source.licence}).")
+    print("Presets")
+    for name in presets.names():
+        card = presets.card(name)
+        record = card["record"]
+        scores = ", ".join(f"{key} {value:g}" for key, value in record["scores"].items())
+        print(
+            f"  {name}: {card['recipe']['family']}, {record['steps']} steps in {record['minutes']:g} minutes, {scores}"
+        )
+
+
+def demo(chosen: argparse.Namespace) -> None:
+    """Lesson 1: the dense frame generator learns a real clip; a filmstrip, an animation and an mp4 are written."""
+    import vidgen_tf as vg
+    from vidgen_tf.clips import check_count
+    from vidgen_tf.quiet import keras, tf
+
+    check_count(chosen.steps, "steps")
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    world = vg.Footage("bunny", frames=None, size=64)
+    model = vg.DenseFrameGenerator(world.clip_shape)
+    model.compile(keras.optimizers.Adam(1e-3))
+    print(f"Training on {len(world.clip)} frames of {world.credit} ({world.licence}), {chosen.steps} steps …")
+    epochs = min(6, chosen.steps)
+    data = tf.data.Dataset.from_tensors(world.clip[None]).repeat()
+    model.fit(data, epochs=epochs, steps_per_epoch=chosen.steps // epochs, verbose=2)
+    learned, new = model.decode(model.codes.numpy()), model.generate(1, seed=1)
+    print(f"Held-in frames: {vg.psnr(world.clip[None], learned)[0]:.1f} dB")
+    strip = vg.compare({"real": world.clip, "learned": learned[0], "new path": new[0]})
+    print("Filmstrip: ", strip.save(chosen.out / "filmstrip.png"))
+    print("Animation: ", vg.animation(new[:, ::2], fps=12, side=256).save(chosen.out / "animation.png"))
+    print("Video:     ", vg.write_clip(chosen.out / "new_frames.mp4", new[0], fps=25))
+
+
+def train(chosen: argparse.Namespace) -> None:
+    """Follows a preset's recipe and writes card and weights."""
+    from vidgen_tf import presets
+
+    presets.card(chosen.name)  # an unknown name is found out before a folder is made
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    presets.train(chosen.name, chosen.out, steps=chosen.steps)
+    print(f"Wrote {chosen.out / chosen.name}.json and .npz")
+
+
+def generate(chosen: argparse.Namespace) -> None:
+    """Writes one new clip of a preset."""
+    import vidgen_tf as vg
+
+    clip = vg.VideoModel.from_preset(chosen.preset).generate(1, seed=chosen.seed)[0]
+    print(f"Wrote {vg.write_clip(chosen.out, clip, chosen.fps)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,308 @@
+"""What a clip is, and how it gets in and out of files.
+
+A clip is a NumPy array, float32, (time, height, width, channels), values in [-1, 1]; a batch of clips has
+one more axis in front. Channels are 1 (grey) or 3 (red, green, blue). Files and pictures hold uint8 in
+[0, 255]; this module is the only place where one becomes the other:
+
+    float = uint8 / 127.5 - 1        uint8 = round((float + 1) · 127.5)
+
+Every check raises ValueError with one sentence: what came, what was expected, how to mend it.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+MAX_SIDE = 8192  # pixels; wider or higher pictures are refused before they are decoded
+MAX_FRAMES = 100_000  # frames that `read_clip` walks through before it gives up
+MAX_VALUES = 2**29  # numbers in a clip that is read: 2 GiB as float32
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+
+
+def check_clips(clips: np.ndarray, *, batch: bool = True, name: str = "clips") -> np.ndarray:
+    """The clips as they came, if they keep the convention.
+
+    Args:
+        clips: float32 (count, time, height, width, channels), or without the first axis if not `batch`.
+        batch: whether a leading batch axis is expected.
+        name: what the message calls the array.
+
+    Returns:
+        The same array (a tensor comes back as an array).
+
+    Raises:
+        ValueError: for the wrong number of axes, an empty axis, channels other than 1 or 3,
+            a type other than float32, NaN, or values outside [-1, 1].
+    """
+    clips = np.asarray(clips)
+    axes = ("count", "time", "height", "width", "channels")[0 if batch else 1 :]
+    if clips.ndim != len(axes):
+        hint = "take one with clips[0]" if clips.ndim > len(axes) else "add an axis with clip[None]"
+        raise ValueError(
+            f"{name} has shape {clips.shape}, but ({', '.join(axes)}) was expected: {len(axes)} axes; {hint}."
+        )
+    if clips.shape[-1] not in (1, 3):
+        raise ValueError(f"{name} has {clips.shape[-1]} channels in its last axis, but 1 or 3 were expected.")
+    if 0 in clips.shape:
+        raise ValueError(f"{name} has shape {clips.shape}: no axis may be empty; give at least one frame.")
+    if clips.dtype != np.float32:
+        mend = "to_float(clips)" if clips.dtype == np.uint8 else "clips.astype('float32')"
+        raise ValueError(f"{name} has type {clips.dtype}, but float32 was expected; call {mend}.")
+    low, high = float(clips.min()), float(clips.max())  # NaN spreads to both
+    if not (low >= -1.0 and high <= 1.0):
+        raise ValueError(
+            f"{name} has values from {low:g} to {high:g}, but [-1, 1] without NaN was expected; "
+            "scale them, or bound them with numpy.clip."
+        )
+    return clips
+
+
+def check_count(count: int, name: str = "count", *, least: int = 1) -> int:
+    """The whole number as an int, if it is one and at least `least`; else ValueError."""
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
+        raise ValueError(f"{name} is {count!r}, but a whole number of at least {least} was expected.")
+    return int(count)
+
+
+def check_seed(seed: int) -> int:
+    """The seed as an int, if it is a whole number in [0, 2⁶³); else ValueError."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+        raise ValueError(f"seed is {seed!r}, but a whole number from 0 to 2**63 - 1 was expected, such as seed=0.")
+    return int(seed)
+
+
+def to_uint8(clips: np.ndarray) -> np.ndarray:
+    """Clips or frames in [-1, 1] as uint8 in [0, 255], rounded to the nearest level; the shape stays.
+
+    Raises:
+        ValueError: for anything but floats in [-1, 1]; NaN too.
+    """
+    clips = np.asarray(clips)
+    if clips.dtype.kind != "f":
+        raise ValueError(f"to_uint8 got type {clips.dtype}, but floats in [-1, 1] were expected.")
+    if clips.size and not (clips.min() >= -1 and clips.max() <= 1):
+        raise ValueError(
+            f"to_uint8 got values from {clips.min():g} to {clips.max():g}, but [-1, 1] without NaN was expected; "
+            "bound them with numpy.clip first."
+        )
+    return np.rint((clips + 1) * 127.5).astype(np.uint8)
+
+
+def to_float(pictures: np.ndarray) -> np.ndarray:
+    """uint8 in [0, 255] as float32 in [-1, 1]; the shape stays, and `to_uint8` gives the same levels back.
+
+    Raises:
+        ValueError: for a type other than uint8.
+    """
+    pictures = np.asarray(pictures)
+    if pictures.dtype != np.uint8:
+        raise ValueError(f"to_float got type {pictures.dtype}, but uint8 in [0, 255] was expected.")
+    return pictures.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def read_clip(
+    path: str | os.PathLike, frames: int | None = None, size: int | tuple[int, int] | None = None, *, start: int = 0
+) -> np.ndarray:
+    """Reads a clip from an mp4, gif or animated png (or whatever else FFmpeg and Pillow decode), or from
+    a folder of pictures in the order of their names.
+
+    Args:
+        path: the file or the folder.
+        frames: how many frames to read at most; None reads all.
+        size: side in pixels, or (height, width). The largest middle part of that aspect is cut out and
+            resized, so nothing is stretched. None keeps the size of the file.
+        start: how many frames to leave out first.
+
+    Returns:
+        float32 (time, height, width, 3), values in [-1, 1].
+
+    Raises:
+        FileNotFoundError: where there is no such file or folder.
+        ValueError: for a file that is broken or no video, for pictures of more than 8192 pixels a side,
+            and for a result of more than 2 GiB: it stops before the memory is taken.
+    """
+    path = Path(path)
+    if frames is not None:
+        check_count(frames, "frames")
+    check_count(start, "start", least=0)
+    size = check_size(size)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file or folder {path}; check the name.")
+    pictures = []
+    values = 0
+    try:
+        for index, picture in enumerate(_pictures_of(path)):
+            if index >= MAX_FRAMES:
+                raise ValueError(f"{path} has more than {MAX_FRAMES} frames; give frames= and start= to read a part.")
+            if index < start:
+                continue
+            picture = fit_picture(picture, size)
+            if pictures and picture.size != pictures[0].size:
+                raise ValueError(
+                    f"{path} mixes pictures of {pictures[0].size} and {picture.size} pixels; give size= to make them equal."
+                )
+            values += picture.width * picture.height * 3
+            if values > MAX_VALUES:
+                raise ValueError(
+                    f"{path} has more than {MAX_VALUES} values at this size; give frames= or a smaller size=."
+                )
+            pictures.append(picture)
+            if frames is not None and len(pictures) == frames:
+                break
+    except (av.FFmpegError, OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{path} cannot be read as video or pictures; it may be broken or cut short ({error})."
+        ) from None
+    if not pictures:
+        raise ValueError(f"{path} holds no frame from number {start} on; give a video, or a folder of pictures.")
+    return to_float(np.stack([np.asarray(picture) for picture in pictures]))
+
+
+def check_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """A side in pixels or (height, width) as (height, width), None as None; else ValueError."""
+    if size is None:
+        return None
+    pair = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
+    if len(pair) != 2:
+        raise ValueError(f"size is {size!r}, but a side in pixels or (height, width) was expected.")
+    for side in pair:
+        if check_count(side, "size") > MAX_SIDE:
+            raise ValueError(f"size is {size!r}, but sides of at most {MAX_SIDE} pixels were expected.")
+    return pair
+
+
+def _check_side(path: Path, width: int, height: int) -> None:
+    if max(width, height) > MAX_SIDE:
+        raise ValueError(f"{path} is {width}×{height} pixels; at most {MAX_SIDE} a side are read.")
+
+
+def _pictures_of(path: Path) -> Iterator[Image.Image]:
+    """The frames of a file or folder, one at a time, as RGB pictures."""
+    if path.is_dir():
+        for file in sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES):
+            with Image.open(file) as image:
+                _check_side(file, *image.size)
+                yield image.convert("RGB")
+    elif path.suffix.lower() in (".gif", ".apng", *PICTURES):
+        with Image.open(path) as image:
+            _check_side(path, *image.size)
+            for index in range(getattr(image, "n_frames", 1)):
+                image.seek(index)
+                yield image.convert("RGB")
+    else:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError(f"{path} has no video in it; give an mp4, gif or animated png.")
+            stream = container.streams.video[0]
+            _check_side(path, stream.width or 0, stream.height or 0)
+            for frame in container.decode(stream):
+                _check_side(path, frame.width, frame.height)
+                yield frame.to_image()
+
+
+def fit_picture(picture: Image.Image, size: tuple[int, int] | None) -> Image.Image:
+    """The largest middle part of the aspect of (height, width), resized (box filter down, bicubic up)."""
+    if size is None or (picture.height, picture.width) == size:
+        return picture
+    height, width = size
+    scale = min(picture.width / width, picture.height / height)
+    cut_width, cut_height = width * scale, height * scale
+    left, top = (picture.width - cut_width) / 2, (picture.height - cut_height) / 2
+    resample = Image.Resampling.BOX if scale > 1 else Image.Resampling.BICUBIC
+    return picture.resize((width, height), resample, box=(left, top, left + cut_width, top + cut_height))
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def write_clip(path: str | os.PathLike, clip: np.ndarray, fps: float = 12) -> Path:
+    """Writes a clip; the ending of the name says as what.
+
+    `.mp4` (H.264, plays everywhere; sides are made even by repeating the last row or column), `.gif`
+    (256 colours), `.png` or `.apng` (animated, exact), or no ending: a folder of numbered PNG pictures (exact).
+    The file is written under another name and renamed when it is whole: it is there entirely or not at all.
+    An older file of that name is replaced; an older folder is replaced only if it holds nothing but pictures.
+
+    Args:
+        path: where to; the folder around it must exist.
+        clip: float32 (time, height, width, channels), values in [-1, 1].
+        fps: frames per second, from 1 to 100.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: for a bad clip, frame rate or ending.
+        OSError: where the path cannot be written; nothing is left behind.
+    """
+    path = Path(path)
+    pictures = to_uint8(check_clips(clip, batch=False, name="clip"))
+    if not isinstance(fps, (int, float, np.number)) or not 1 <= fps <= 100:
+        raise ValueError(f"fps is {fps!r}, but frames per second from 1 to 100 were expected.")
+    writers = {".mp4": _write_mp4, ".gif": _write_gif, ".png": _write_png, ".apng": _write_png, "": _write_folder}
+    if path.suffix.lower() not in writers:
+        raise ValueError(f"{path.name} ends in {path.suffix!r}, but .mp4, .gif, .png, .apng or no ending was expected.")
+    with whole_or_absent(path) as part:
+        writers[path.suffix.lower()](part, pictures, fps)
+    return path
+
+
+@contextmanager
+def whole_or_absent(path: Path) -> Iterator[Path]:
+    """Hands out a temporary path beside `path`; renames it to `path` at the end, or removes it on an error."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in; make it first.")
+    if path.is_dir() and not all(file.suffix.lower() in PICTURES for file in path.iterdir()):
+        raise ValueError(f"{path} is a folder with other things than pictures in it; give another name.")
+    room = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield room / path.name
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(room / path.name, path)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _images(pictures: np.ndarray) -> Iterable[Image.Image]:
+    return [Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture) for picture in pictures]
+
+
+def _write_mp4(path: Path, pictures: np.ndarray, fps: float) -> None:
+    _, height, width, channels = pictures.shape
+    pictures = np.pad(pictures, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    pictures = np.repeat(pictures, 3 // channels, axis=-1)
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=round(fps * 1000) / 1000 if fps != int(fps) else int(fps))
+        stream.height, stream.width, stream.pix_fmt = pictures.shape[1], pictures.shape[2], "yuv420p"
+        stream.options = {"crf": "16", "preset": "medium"}
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+        container.mux(stream.encode())
+
+
+def _write_gif(path: Path, pictures: np.ndarray, fps: float) -> None:
+    first, *rest = _images(pictures)
+    first.save(path, "GIF", save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
+
+
+def _write_png(path: Path, pictures: np.ndarray, fps: float) -> None:
+    first, *rest = _images(pictures)
+    first.save(path, "PNG", save_all=True, append_images=rest, duration=1000 / fps, loop=0)
+
+
+def _write_folder(path: Path, pictures: np.ndarray, fps: float) -> None:
+    path.mkdir()
+    for index, image in enumerate(_images(pictures)):
+        image.save(path / f"{index:05d}.png")

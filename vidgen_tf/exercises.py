@@ -1,0 +1,222 @@
+"""The checks of the exercises: `check(name, answer)` says right, not attempted, or what is wrong.
+
+A check never raises and never stops a notebook: what goes wrong inside the reader's function is part of the
+verdict. Each check is itself tested against one right and at least three plausible wrong answers
+(`tests/test_exercises.py`). To add one, write a function that takes the answer and returns the first fault it
+finds as a sentence, or None, and name it with `@exercise("lesson.number")`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from vidgen_tf import metrics
+from vidgen_tf.clips import to_float
+
+CHECKS: dict[str, Callable[[Any], str | None]] = {}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found.
+
+    Attributes:
+        status: "right", "not attempted" or "wrong".
+        message: a sentence for the reader.
+    """
+
+    status: str
+    message: str
+
+    def __repr__(self) -> str:
+        sign = {"right": "✔ Right", "not attempted": "… Not attempted", "wrong": "✘ Not yet"}[self.status]
+        return f"{sign}: {self.message}"
+
+
+class NotAttemptedError(Exception):
+    """The stub is still a stub."""
+
+
+def exercise(name: str):
+    """Registers a function (answer) → fault or None as the check of the exercise `name`."""
+
+    def register(fault_of: Callable[[Any], str | None]):
+        CHECKS[name] = fault_of
+        return fault_of
+
+    return register
+
+
+def check(name: str, answer: Any) -> Verdict:
+    """Says whether an answer is right, and what is wrong if it is not.
+
+    Args:
+        name: of the exercise, as the notebook gives it, such as "00.1".
+        answer: the reader's function or value; `...` or a function that returns `...` is not attempted.
+
+    Returns:
+        A Verdict; shown when it is the last line of a cell. It never raises.
+    """
+    if name not in CHECKS:
+        return Verdict("wrong", f"there is no exercise {name!r}; known: {', '.join(sorted(CHECKS))}.")
+    if answer is ... or answer is None:
+        return Verdict("not attempted", "replace the ... by your answer and run the cell again.")
+    try:
+        with np.errstate(all="ignore"):
+            fault = CHECKS[name](answer)
+    except NotAttemptedError:
+        return Verdict("not attempted", "replace the ... by your answer and run the cell again.")
+    except KeyboardInterrupt:
+        return Verdict("wrong", "the check was interrupted; does your function end?")
+    except BaseException as error:  # whatever the reader's function does, the notebook goes on
+        return Verdict("wrong", f"it stopped with {type(error).__name__}: {error}")
+    return Verdict("wrong", fault) if fault else Verdict("right", "the check found no fault.")
+
+
+def _call(function: Any, *arguments) -> Any:
+    """The function's answer for copies of the arguments; NotAttemptedError if it is still `...`."""
+    if not callable(function):
+        raise TypeError(f"a function was expected, not {type(function).__name__}; give its name without brackets")
+    copies = [argument.copy() if isinstance(argument, np.ndarray) else argument for argument in arguments]
+    result = function(*copies)
+    if result is ... or result is None:
+        raise NotAttemptedError
+    return result
+
+
+def _array(function: Any, *arguments) -> np.ndarray:
+    """As `_call`, with the answer as an array of numbers."""
+    result = np.asarray(_call(function, *arguments))
+    if result.dtype.kind not in "biuf":
+        raise TypeError(f"numbers were expected as the answer, not {type(result.flat[0]).__name__}")
+    return result
+
+
+def _moving_clips(seed: int, count: int = 6) -> np.ndarray:
+    """Bright squares that cross a dark room at constant speed: (count, 12, 16, 16, 1)."""
+    generator = np.random.default_rng(seed)
+    clips = np.full((count, 12, 16, 16, 1), -0.8, np.float32)
+    for clip, row in zip(clips, generator.integers(1, 11, count), strict=True):
+        for time in range(12):
+            clip[time, row : row + 4, time : time + 4] = 0.7
+    return clips
+
+
+@exercise("00.1")
+def raw_bytes(answer) -> str | None:
+    for seconds, fps, height, width in ((1, 1, 1, 1), (10, 25, 720, 1280), (2, 12, 32, 48), (3, 30, 64, 64)):
+        right = seconds * fps * height * width * 3
+        given = float(_array(answer, seconds, fps, height, width))
+        if given != right:
+            case = f"{seconds} s at {fps} frames/s of {height}×{width}"
+            hints = {
+                right / 3: "a colour pixel has three numbers, red, green and blue",
+                right * 4: "a file holds uint8: one byte a number, where float32 takes four",
+                right * 8: "the answer is in bytes, not bits",
+                right / fps: "count the frames: seconds times frames per second",
+            }
+            hint = hints.get(given, "multiply frames, height, width, channels, and bytes a number")
+            return f"for {case} it gives {given:g}, but {right} bytes are needed; {hint}."
+    return None
+
+
+@exercise("00.2")
+def to_range(answer) -> str | None:
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    result = _array(answer, levels)
+    if result.shape != levels.shape:
+        return f"the shape {levels.shape} became {result.shape}, but it should stay."
+    if result.dtype != np.float32:
+        return f"the answer has type {result.dtype}, but float32 was asked for; end with .astype('float32')."
+    if not np.allclose(result, to_float(levels), atol=1e-5):
+        low, high = float(result.min()), float(result.max())
+        if abs(low + 1) < 1e-3 and abs(high - 1) < 1e-3:
+            return "the ends are right, but the levels between are not; is something cut off at 255 on the way?"
+        return f"0 and 255 became values from {low:g} to {high:g}, but -1 and 1 were asked for."
+    return None
+
+
+@exercise("00.3")
+def order_score(answer) -> str | None:
+    for seed in (1, 2, 3):
+        real = _moving_clips(seed)
+        still, mixed = metrics.frozen(real), metrics.shuffled(real, seed)
+        scores = {}
+        for name, clips in (("real", real), ("frozen", still), ("shuffled", mixed)):
+            scores[name] = _array(answer, clips).astype(float)
+            if scores[name].shape != (len(real),):
+                return (
+                    f"for {len(real)} clips it gives shape {scores[name].shape}, but one number a clip was asked for."
+                )
+            if not np.isfinite(scores[name]).all():
+                return f"for {name} clips it gives NaN or infinity; do you divide by zero?"
+        if not (scores["frozen"] < scores["real"] - 1e-9).all():
+            return (
+                f"real clips score {scores['real'].mean():.3g} and frozen ones {scores['frozen'].mean():.3g}, "
+                "but frozen must score lower: look at what changes from one frame to the next."
+            )
+        if not (scores["shuffled"] > scores["real"] + 1e-9).all():
+            return (
+                f"real clips score {scores['real'].mean():.3g} and shuffled ones {scores['shuffled'].mean():.3g}, "
+                "but shuffled must score higher: compare neighbours in time, not all frames at once."
+            )
+    return None
+
+
+@exercise("01.1")
+def parameters(answer) -> str | None:
+    for latent, hidden, height, width in ((100, (256, 512), 64, 64), (2, (3, 5), 1, 1), (16, (32, 8), 4, 6)):
+        sizes = [latent, *hidden, height * width * 3]
+        right = sum(a * b + b for a, b in pairwise(sizes))
+        given = float(_array(answer, latent, hidden, height, width))
+        if given != right:
+            weights = sum(a * b for a, b in pairwise(sizes))
+            grey = [*sizes[:-1], height * width]
+            hints = {
+                weights: "each unit also has a bias",
+                sum(a * b + b for a, b in pairwise(grey)): "each pixel has three numbers",
+                right - (latent * hidden[0] + hidden[0]): "the first layer, from the code, is missing",
+            }
+            hint = hints.get(given, "a dense layer from a to b units has a·b weights and b biases")
+            return f"for code {latent}, hidden {hidden}, {height}×{width} it gives {given:g}, not {right}; {hint}."
+    return None
+
+
+@exercise("01.2")
+def straight_path(answer) -> str | None:
+    generator = np.random.default_rng(5)
+    for size, count in ((4, 5), (100, 9), (3, 2)):
+        start, stop = generator.standard_normal((2, size)).astype(np.float32)
+        path = _array(answer, start, stop, count)
+        if path.shape != (count, size):
+            return f"for {count} points of {size} numbers it gives shape {path.shape}, not {(count, size)}."
+        if np.allclose(path[0], stop, atol=1e-4) and np.allclose(path[-1], start, atol=1e-4):
+            return "the path runs backwards: the first point should be `start`."
+        if not np.allclose(path[0], start, atol=1e-4):
+            return "the first point is not `start`."
+        if not np.allclose(path[-1], stop, atol=1e-4):
+            return "the last point is not `stop`; does your share of `stop` reach 1?"
+        steps = np.diff(path, axis=0)
+        if not np.allclose(steps, (stop - start) / (count - 1), atol=1e-4):
+            return "the ends are right, but the points between are not equally far apart on the straight line."
+    return None
+
+
+@exercise("01.3")
+def blend_weight(answer) -> str | None:
+    generator = np.random.default_rng(9)
+    first, last, other = generator.uniform(-1, 1, (3, 8, 8, 3)).astype(np.float32)
+    line = (last - first).ravel().astype(float)
+    off = other.ravel() - line * (other.ravel() @ line) / (line @ line)  # a direction that no blend explains
+    for weight, noise in ((0.25, 0), (0.5, 0), (0.9, 0), (0.0, 0), (1.0, 0), (0.3, 0.2)):
+        frame = (first + weight * (last - first) + noise * off.reshape(first.shape)).astype(np.float32)
+        given = float(_array(answer, frame, first, last))
+        if abs(given - weight) > 1e-3:
+            case = f"a blend with {weight:.0%} of the last frame" + (" and something else in it" if noise else "")
+            if abs(given - (1 - weight)) < 1e-3:
+                return f"for {case} it gives {given:.3f}: that is the share of the first frame."
+            return f"for {case} it gives {given:.3f}, but the nearest blend has {weight:.3f}."
+    return None

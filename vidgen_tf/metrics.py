@@ -1,0 +1,82 @@
+"""How good is a clip? Arrays in, numbers out; and the baselines that a good number must beat.
+
+All functions take clips float32 (count, time, height, width, channels) in [-1, 1] and return one number a clip,
+unless they say otherwise. A measure is worth nothing until it has been tried on controls whose order is known.
+"""
+
+import numpy as np
+
+from vidgen_tf.clips import check_clips, check_count, check_seed
+
+
+def psnr(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio: likeness pixel by pixel, 10 · log10(2² / mean squared error), in dB.
+
+    Args:
+        real, generated: clips of one shape.
+
+    Returns:
+        float64 (count,), in dB; infinite for exact copies. 20 is poor, 30 good, 40 hard to tell apart.
+
+    Raises:
+        ValueError: for clips that break the convention or differ in shape.
+    """
+    _check_pair(real, generated)
+    error = np.mean(np.square(real.astype(np.float64) - generated), axis=(1, 2, 3, 4))
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(4 / error)
+
+
+def neighbor_correlation(clips: np.ndarray) -> np.ndarray:
+    """How much each frame tells about the next: the mean Pearson correlation of frames t and t+1 over all pixels.
+
+    Returns:
+        float64 (count,), from -1 to 1; 1 for a still picture, 0 for unrelated frames. A frame without
+        contrast correlates 1 with its equal and 0 with all else.
+
+    Raises:
+        ValueError: for clips that break the convention or have a single frame.
+    """
+    clips = check_clips(clips)
+    if clips.shape[1] < 2:
+        raise ValueError("neighbor_correlation got clips of one frame, but at least two were expected.")
+    frames = clips.reshape(*clips.shape[:2], -1).astype(np.float64)
+    frames = frames - frames.mean(axis=-1, keepdims=True)
+    now, then = frames[:, :-1], frames[:, 1:]
+    both = np.sum(now * then, axis=-1)
+    size = np.sqrt(np.sum(now**2, axis=-1) * np.sum(then**2, axis=-1))
+    same = (clips[:, :-1] == clips[:, 1:]).all(axis=(2, 3, 4))
+    return np.where(same, 1.0, both / np.where(size > 0, size, 1)).mean(axis=1)
+
+
+def repeat_last(given: np.ndarray, time: int) -> np.ndarray:
+    """The baseline of all prediction: the last given frame, `time` times over. (count, time, …)."""
+    check_count(time, "time")
+    return np.repeat(check_clips(given, name="given")[:, -1:], time, axis=1)
+
+
+def mean_clip(clips: np.ndarray) -> np.ndarray:
+    """The pixel-wise mean of all clips, in place of each: the best answer of one who does not look. Same shape."""
+    clips = check_clips(clips)
+    return np.broadcast_to(clips.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32), clips.shape).copy()
+
+
+def frozen(clips: np.ndarray) -> np.ndarray:
+    """A control: every clip stands still at its first frame. Perfect pictures, no motion. Same shape."""
+    clips = check_clips(clips)
+    return np.repeat(clips[:, :1], clips.shape[1], axis=1)
+
+
+def shuffled(clips: np.ndarray, seed: int) -> np.ndarray:
+    """A control: the frames of every clip in a random order. Perfect pictures, no order in time. Same shape."""
+    clips = check_clips(clips)
+    generator = np.random.default_rng(check_seed(seed))
+    return np.stack([clip[generator.permutation(len(clip))] for clip in clips])
+
+
+def _check_pair(real: np.ndarray, generated: np.ndarray) -> None:
+    check_clips(real, name="real"), check_clips(generated, name="generated")
+    if real.shape != generated.shape:
+        raise ValueError(
+            f"real has shape {real.shape} and generated {generated.shape}, but equal shapes were expected."
+        )

@@ -1,0 +1,130 @@
+"""Presets: a name, a recipe, and trained weights that ship with the kit.
+
+`presets/NAME.json` holds the recipe (family, worlds to train and test on, seed, steps, learning rate: data, not
+code) and the record of the run that made the weights: minutes, hardware, scores, and the hash of
+`presets/NAME.npz`, which holds the weights as float16 arrays. Loading executes nothing: no pickle, and only
+classes that the package itself names.
+`python -m vidgen_tf train NAME` follows the recipe again.
+"""
+
+import hashlib
+import json
+import platform
+import time
+import zipfile
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from vidgen_tf.clips import whole_or_absent
+from vidgen_tf.quiet import keras, tf
+
+FOLDER = Path(__file__).parent / "presets"
+
+
+def names() -> list[str]:
+    """The presets that ship, in alphabetical order."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def card(name: str) -> dict:
+    """Recipe and record of a preset as a dictionary.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    if name not in names():
+        raise ValueError(f"There is no preset {name!r}; known: {', '.join(names())}.")
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def build(recipe: dict) -> keras.Model:
+    """The model of a recipe, untrained."""
+    import vidgen_tf
+
+    return getattr(vidgen_tf, recipe["family"])(**recipe["config"])
+
+
+def load(name: str) -> keras.Model:
+    """The trained model of a preset.
+
+    Raises:
+        ValueError: for an unknown name, or weights whose hash is not the one on the card.
+    """
+    record = card(name)
+    model = build(record["recipe"])
+    set_weights(model, FOLDER / f"{name}.npz", record["record"]["sha256"])
+    return model
+
+
+def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> None:
+    """Puts the arrays of an npz file into a model, if the file is whole and fits.
+
+    Raises:
+        ValueError: for a damaged or foreign file.
+    """
+    if sha256 is not None and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise ValueError(f"{path.name} is damaged: its hash is not the one on its card; get the file anew.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            weights = [file[f"{index:03d}"] for index in range(len(file.files))]
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path.name} is no file of weights ({error}).") from None
+    if [weight.shape for weight in weights] != [tuple(weight.shape) for weight in model.weights]:
+        raise ValueError(f"{path.name} holds weights of other shapes than {type(model).__name__} has here.")
+    model.set_weights([weight.astype(np.float32) for weight in weights])
+
+
+def train(name: str, folder: Path, *, steps: int | None = None, verbose: int = 2) -> keras.Model:
+    """Follows a preset's recipe and writes `NAME.json` and `NAME.npz` into a folder.
+
+    Args:
+        name: of a preset that has a card.
+        folder: where to; it must exist.
+        steps: fewer or more steps than the recipe's; None takes the recipe's.
+        verbose: as in `fit`.
+
+    Raises:
+        ValueError: for an unknown name.
+        FileNotFoundError: where the folder is missing; found out before training.
+    """
+    import vidgen_tf
+
+    recipe = card(name)["recipe"]
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder} to write {name} in; make it first.")
+    steps = recipe["steps"] if steps is None else steps
+    keras.utils.set_random_seed(recipe["seed"])
+    world = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
+    data = world.dataset(recipe["batch_size"], recipe["seed"])
+    test = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"]).dataset(
+        recipe["batch_size"], recipe["seed"] + 1
+    )
+    model = build(recipe)
+    rate = keras.optimizers.schedules.CosineDecay(recipe["learning_rate"], steps)
+    model.compile(keras.optimizers.Adam(rate))
+    started = time.perf_counter()
+    model.fit(data, epochs=1, steps_per_epoch=steps, verbose=verbose)
+    minutes = (time.perf_counter() - started) / 60
+    with whole_or_absent(folder / f"{name}.npz") as part, part.open("wb") as file:
+        halves = [weight.astype(np.float16) for weight in model.get_weights()]
+        np.savez_compressed(file, **{f"{index:03d}": half for index, half in enumerate(halves)})
+    set_weights(model, folder / f"{name}.npz")  # the scores are those of the rounded weights
+    record = {
+        "date": date.today().isoformat(),
+        "steps": steps,
+        "minutes": round(minutes, 2),
+        "hardware": f"{platform.machine()}, {len(tf.config.list_physical_devices('GPU'))} GPUs",
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "scores": {
+            key: float(f"{value:.4g}")
+            for key, value in model.evaluate(test, steps=recipe["test_steps"], verbose=0, return_dict=True).items()
+        },
+        "sha256": hashlib.sha256((folder / f"{name}.npz").read_bytes()).hexdigest(),
+    }
+    with whole_or_absent(folder / f"{name}.json") as part:
+        part.write_text(json.dumps({"recipe": recipe, "record": record}, indent=2) + "\n", encoding="utf-8")
+    return model

@@ -1,0 +1,249 @@
+"""Clips as pictures: filmstrip, grid, comparison, animation.
+
+Each function takes clips float32 (count, time, height, width, channels) in [-1, 1], or one clip without the
+first axis, and returns a `Picture`, which a notebook shows when it is the last line of a cell. Animations are
+animated PNGs: they need no player, survive the export to HTML, and stand still on their first frame elsewhere.
+Captions are drawn as they are: no HTML, no mathematics, control characters replaced.
+"""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from vidgen_tf.clips import check_clips, check_count, to_uint8, whole_or_absent
+
+MAX_CELLS = 200  # pictures in one figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished picture, still or moving, that notebooks show and files keep.
+
+    Attributes:
+        png: the bytes of a PNG or animated PNG file.
+        description: what is to be seen, for those who cannot see it; also its text in a notebook.
+        width: at how many pixels a notebook shows it; None shows it at its own size.
+    """
+
+    png: bytes
+    description: str
+    width: int | None = None
+
+    def __repr__(self) -> str:
+        return self.description
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data = {"image/png": self.png, "text/plain": self.description}
+        metadata = {"alt": self.description} | ({"width": self.width} if self.width else {})
+        return data, {"image/png": metadata}
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Writes the PNG file, entirely or not at all, and returns its path."""
+        path = Path(path)
+        if path.suffix.lower() not in (".png", ".apng"):
+            raise ValueError(f"{path.name} ends in {path.suffix!r}, but .png or .apng was expected.")
+        with whole_or_absent(path) as part:
+            part.write_bytes(self.png)
+        return path
+
+
+def filmstrip(clips: np.ndarray, frames: int = 10, captions: Sequence[str] | None = None) -> Picture:
+    """Frames at equal steps in time, from left to right, titled `Frame i`; one row a clip.
+
+    Args:
+        clips: a clip or a batch of clips.
+        frames: how many frames to show at most.
+        captions: one a clip, written above its row.
+
+    Raises:
+        ValueError: for clips that break the convention, captions that do not fit, or more than 200 pictures.
+    """
+    clips = _batch(clips)
+    captions = _captions(captions, len(clips))
+    times = np.unique(np.linspace(0, clips.shape[1] - 1, check_count(frames, "frames")).round().astype(int))
+    titles = [[f"Frame {time}" for time in times] for _ in clips]
+    description = f"Filmstrip of {_described(clips)}, {len(times)} frames shown"
+    return _table(clips[:, times], titles, [""] * len(clips), captions, description)
+
+
+def grid(
+    clips: np.ndarray, captions: Sequence[str] | None = None, columns: int = 4, time: int | None = None
+) -> Picture:
+    """One frame of each clip, side by side.
+
+    Args:
+        clips: a batch of clips.
+        captions: one a clip, written above it.
+        columns: pictures in a row.
+        time: which frame; None takes the middle one.
+    """
+    clips = _batch(clips)
+    captions = _captions(captions, len(clips)) or [""] * len(clips)
+    time = clips.shape[1] // 2 if time is None else check_count(time, "time", least=0)
+    if time >= clips.shape[1]:
+        raise ValueError(f"time is {time}, but the clips have {clips.shape[1]} frames, from 0.")
+    columns = min(check_count(columns, "columns"), len(clips))
+    rows = -(-len(clips) // columns)
+    cells = np.full((rows * columns, *clips.shape[2:]), np.nan, np.float32)
+    cells[: len(clips)] = clips[:, time]
+    titles = captions + [""] * (rows * columns - len(clips))
+    return _table(
+        cells.reshape(rows, columns, *clips.shape[2:]),
+        [titles[row * columns : (row + 1) * columns] for row in range(rows)],
+        [""] * rows, None, f"Grid of {_described(clips)}, frame {time} of each",
+    )  # fmt: skip
+
+
+def compare(rows: Mapping[str, np.ndarray], frames: int = 8) -> Picture:
+    """Clips below each other, frame under frame, each row with its name at the left.
+
+    Args:
+        rows: name to clip (time, height, width, channels); all with the same number of frames and frame size.
+        frames: how many frames to show at most.
+
+    Raises:
+        ValueError: for no rows, or clips of different shapes.
+    """
+    if not rows:
+        raise ValueError("compare got no rows, but a name and a clip for each row was expected.")
+    clips = [check_clips(np.asarray(clip), batch=False, name=f"the clip {name!r}") for name, clip in rows.items()]
+    shapes = {clip.shape[:3] for clip in clips}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"compare got clips of shapes {sorted(shapes)}, but one shape was expected; cut or resize them."
+        )
+    clips = np.stack([np.repeat(clip, 3 // clip.shape[-1], axis=-1) for clip in clips])
+    times = np.unique(np.linspace(0, clips.shape[1] - 1, check_count(frames, "frames")).round().astype(int))
+    titles = [[f"Frame {time}" for time in times]] + [[""] * len(times)] * (len(clips) - 1)
+    return _table(clips[:, times], titles, list(rows), None, f"Comparison of {', '.join(map(_plain, rows))}")
+
+
+def animation(
+    clips: np.ndarray, captions: Sequence[str] | None = None, fps: float = 12, columns: int = 4, side: int = 128
+) -> Picture:
+    """All clips at once, moving, in a grid.
+
+    Args:
+        clips: a clip or a batch of clips.
+        captions: one a clip, written below it.
+        fps: frames per second, from 1 to 60.
+        columns: clips in a row.
+        side: clips narrower than this many pixels are enlarged by a whole factor, pixels left square.
+    """
+    clips = _batch(clips)
+    captions = _captions(captions, len(clips))
+    if not isinstance(fps, (int, float, np.number)) or not 1 <= fps <= 60:
+        raise ValueError(f"fps is {fps!r}, but frames per second from 1 to 60 were expected.")
+    columns = min(check_count(columns, "columns"), len(clips))
+    count, time, height, width, _ = clips.shape
+    if count > MAX_CELLS:
+        raise ValueError(
+            f"animation got {count} clips, but at most {MAX_CELLS} were expected; show clips[:{MAX_CELLS}]."
+        )
+    factor = max(1, -(-side // width))
+    font = ImageFont.load_default(size=13)
+    lines = [_wrapped(caption, font, width * factor) for caption in captions or [""] * count]
+    gap, text = 4, 16 * max(map(len, lines)) + 4 if captions else 0
+    cell_width, cell_height = width * factor + gap, height * factor + text + gap
+    rows = -(-count // columns)
+    sheet = Image.new("RGB", (columns * cell_width - gap, rows * cell_height - gap), "white")
+    pen = ImageDraw.Draw(sheet)
+    for index, words in enumerate(lines):
+        left, top = (index % columns) * cell_width, (index // columns) * cell_height + height * factor
+        for number, line in enumerate(words if captions else []):
+            pen.text((left, top + 16 * number), line, fill="black", font=font)
+    pictures = to_uint8(np.repeat(clips, 3 // clips.shape[-1], axis=-1))
+    sheets = []
+    for moment in range(time):
+        frame = sheet.copy()
+        for index in range(count):
+            picture = Image.fromarray(pictures[index, moment]).resize(
+                (width * factor, height * factor), Image.Resampling.NEAREST
+            )
+            frame.paste(picture, ((index % columns) * cell_width, (index // columns) * cell_height))
+        sheets.append(frame)
+    file = io.BytesIO()
+    sheets[0].save(file, "PNG", save_all=True, append_images=sheets[1:], duration=1000 / fps, loop=0)
+    return Picture(file.getvalue(), f"Animation of {_described(clips)}")
+
+
+def _batch(clips: np.ndarray) -> np.ndarray:
+    clips = np.asarray(clips)
+    return check_clips(clips[None] if clips.ndim == 4 else clips)
+
+
+def _captions(captions: Sequence[str] | None, count: int) -> list[str] | None:
+    if captions is None:
+        return None
+    captions = [captions] if isinstance(captions, str) else list(captions)
+    if len(captions) != count:
+        raise ValueError(f"{len(captions)} captions came for {count} clips, but one a clip was expected.")
+    return [_plain(caption) for caption in captions]
+
+
+def _plain(caption: str) -> str:
+    """The caption on one line, without characters that cannot be drawn."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(caption))[:200]
+
+
+def _described(clips: np.ndarray) -> str:
+    count, time, height, width, _ = clips.shape
+    return f"{count} clip{'s' if count > 1 else ''} of {time} frames, {height}×{width}"
+
+
+def _wrapped(caption: str, font, width: int) -> list[str]:
+    """The caption broken between words into lines that fit the width."""
+    lines = [""]
+    for word in caption.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _table(cells, titles, names, captions, description) -> Picture:
+    """A table of frames (rows, columns, height, width, channels) with a title above each and a name a row."""
+    rows, columns, height, width, channels = cells.shape
+    if rows * columns > MAX_CELLS:
+        raise ValueError(f"{rows * columns} pictures were asked for, but at most {MAX_CELLS} fit; show fewer.")
+    inch = min(1.6, 13 / columns)
+    margin = 1.5 if any(names) else 0.0
+    head = 0.3 if any(any(row) for row in titles) else 0.08
+    head += 0.3 if captions else 0.0
+    row_height = inch * height / width + head
+    size = (margin + columns * inch + 0.05, rows * row_height + 0.05)
+    figure = Figure(figsize=size, dpi=100, facecolor="white")
+    for row in range(rows):
+        top = 1 - row * row_height / size[1]
+        for column in range(columns):
+            left, bottom = (margin + column * inch + 0.03) / size[0], top - (row_height - 0.04) / size[1]
+            axes = figure.add_axes((left, bottom, (inch - 0.06) / size[0], (inch * height / width - 0.04) / size[1]))
+            axes.set_axis_off()
+            if np.isnan(cells[row, column]).any():
+                continue
+            picture = to_uint8(cells[row, column])
+            axes.imshow(np.repeat(picture, 3 // channels, axis=-1), interpolation="nearest", aspect="auto")
+            axes.set_title(_shortened(titles[row][column], inch), fontsize=10, pad=3, parse_math=False)
+        if names[row]:
+            middle = top - (head + inch * height / width / 2) / size[1]
+            label = "\n".join(_wrapped(_plain(names[row]), ImageFont.load_default(size=15), 135))
+            figure.text((margin - 0.1) / size[0], middle, label, ha="right", va="center", fontsize=11, parse_math=False)
+        if captions:
+            figure.text(0.05 / size[0], top - 0.2 / size[1], captions[row], fontsize=11, parse_math=False)
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return Picture(file.getvalue(), description)
+
+
+def _shortened(title: str, inch: float) -> str:
+    """The title broken into at most two lines of the picture's width."""
+    lines = _wrapped(title, ImageFont.load_default(size=13), round(inch * 100))
+    return "\n".join(lines[:2])

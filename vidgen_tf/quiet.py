@@ -1,0 +1,42 @@
+"""TensorFlow and Keras without their start-up noise: `from vidgen_tf.quiet import keras, tf`.
+
+TensorFlow writes to the process's error stream from C++ when it is imported and when it first looks for
+devices; no Python setting removes the first lines. So the stream is pointed at a file for these two moments.
+If the import fails, what was written is shown with the error: nothing is swallowed that explains a failure.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Sends what is written to file descriptor 2 to a file; shows it only if the body raises."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as noise:
+        os.dup2(noise.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            noise.seek(0)
+            os.write(2, noise.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+with quiet_stderr():
+    import keras
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()
+
+__all__ = ["keras", "quiet_stderr", "tf"]

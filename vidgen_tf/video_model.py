@@ -1,0 +1,161 @@
+"""The contract that every family of generators keeps: `VideoModel`, a `keras.Model`.
+
+To write a new family, subclass `VideoModel` in a file of its own under `families/` and state three things:
+
+1. `__init__(self, clip_shape, …, **kwargs)`: pass `clip_shape` on, make the layers, build them at once
+   (the shapes are known), and set `self.built = True`; `get_config` returns every argument, so that `save`
+   and `load` work. Decorate the class with `@keras.saving.register_keras_serializable(package="vidgen_tf")`.
+2. `losses_of(clips, condition, training)`: a dictionary of scalars. `"loss"` is what training lowers; the
+   others are its named terms and are logged beside it: name them in the class attribute `loss_names`.
+   Draw noise with `tf.random.stateless_*` keyed by replica and `self.optimizer.iterations`: an integer seed
+   would be frozen when the step is traced.
+3. `draw(count, condition, seed)`: new clips. Key every random number by `seed`.
+
+Everything else is Keras's own: `compile`, `fit`, `evaluate`, `save`. Data is `clips`, or pairs
+`(clips, condition)`, as arrays or as a `tf.data.Dataset` of batches. A family whose training is not one loss
+(a GAN) overrides `train_step`. A model inside another is an argument of its `__init__`.
+
+Then add the family to the list in `tests/test_families.py` and write its lesson.
+"""
+
+import numpy as np
+
+from vidgen_tf.clips import check_clips, check_count, check_seed
+from vidgen_tf.quiet import keras, tf
+
+
+class VideoModel(keras.Model):
+    """A generator of clips; see the module's docstring for how to write one.
+
+    Args:
+        clip_shape: (time, height, width, channels) of the clips it learns and makes.
+
+    Attributes:
+        loss_names: what `losses_of` returns, `"loss"` first.
+        conditional: whether `generate` and `losses_of` take a condition.
+    """
+
+    loss_names: tuple[str, ...] = ("loss",)
+    conditional = False
+
+    def __init__(self, clip_shape: tuple[int, int, int, int], **kwargs):
+        super().__init__(**kwargs)
+        self.clip_shape = check_clip_shape(clip_shape)
+        self.terms = {name: keras.metrics.Mean(name) for name in self.loss_names[1:]}
+
+    def losses_of(self, clips: tf.Tensor, condition: tf.Tensor | None, training: bool) -> dict[str, tf.Tensor]:
+        """The scalars named in `loss_names`, for clips (batch, time, height, width, channels)."""
+        raise NotImplementedError(f"{type(self).__name__} must say what training lowers: write losses_of.")
+
+    def draw(self, count: int, condition: np.ndarray | None, seed: int) -> tf.Tensor:
+        """New clips (count, time, height, width, channels); called by `generate` with arguments that are checked."""
+        raise NotImplementedError(f"{type(self).__name__} must say how it makes clips: write draw.")
+
+    def generate(self, count: int, condition: np.ndarray | None = None, *, seed: int) -> np.ndarray:
+        """New clips: the same seed gives the same clips.
+
+        Args:
+            count: how many clips, at least 1.
+            condition: what is asked for, one entry a clip, where the family takes one; its docstring says what.
+            seed: whole number from 0.
+
+        Returns:
+            float32 (count, time, height, width, channels), values in [-1, 1].
+
+        Raises:
+            ValueError: for a count below 1, a seed that is no whole number, or a condition that does not fit.
+        """
+        check_count(count)
+        check_seed(seed)
+        clips = np.asarray(self.draw(count, self.check_condition(condition, count), seed), np.float32)
+        if clips.shape != (count, *self.clip_shape):
+            raise RuntimeError(f"{type(self).__name__}.draw made {clips.shape}, not {(count, *self.clip_shape)}.")
+        if not np.isfinite(clips).all():
+            raise ValueError(
+                f"{type(self).__name__} made NaN or infinite pixels: its weights are broken; "
+                "build it anew and train it with a smaller learning rate."
+            )
+        return np.clip(clips, -1, 1)
+
+    def check_condition(self, condition: np.ndarray | None, count: int) -> np.ndarray | None:
+        """The condition as an array with one entry for each of `count` clips, or ValueError."""
+        if condition is None:
+            return None
+        if not self.conditional:
+            raise ValueError(f"{type(self).__name__} takes no condition, but one was given; leave it out.")
+        condition = np.asarray(condition)
+        if condition.ndim == 0 or len(condition) != count:
+            raise ValueError(
+                f"condition has shape {condition.shape}, but one entry for each of {count} clips was expected."
+            )
+        return condition
+
+    @classmethod
+    def from_preset(cls, name: str) -> "VideoModel":
+        """A model with trained weights that ship with the kit; `python -m vidgen_tf list` names them.
+
+        Raises:
+            ValueError: for an unknown name, damaged weights, or the preset of another family.
+        """
+        from vidgen_tf import presets
+
+        model = presets.load(name)
+        if not isinstance(model, cls):
+            raise ValueError(f"The preset {name!r} is a {type(model).__name__}, not a {cls.__name__}.")
+        return model
+
+    def get_config(self) -> dict:
+        return {"clip_shape": self.clip_shape, "name": self.name}
+
+    # What follows ties the contract to Keras.
+
+    def call(self, clips, training=False):
+        """The clips themselves: Keras calls the model before it asks for the loss, and all work is in `losses_of`."""
+        return clips
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        self.check_shape(x)
+        losses = self.losses_of(x, y, training)
+        for name, term in self.terms.items():
+            term.update_state(losses[name])
+        return losses["loss"]
+
+    def fit(self, x=None, y=None, **kwargs):
+        """`keras.Model.fit`, after a look at the data: x is clips or a dataset of batches, y the condition."""
+        self.check_data(x, y)
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # a dataset has its own order; Keras warns otherwise
+        return super().fit(x, y, **kwargs)
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """`keras.Model.evaluate`, after a look at the data."""
+        self.check_data(x, y)
+        return super().evaluate(x, y, **kwargs)
+
+    def check_data(self, x, y=None) -> None:
+        """Raises ValueError for arrays that are not clips of this model, or a condition that does not fit."""
+        if isinstance(x, np.ndarray):
+            self.check_shape(check_clips(x))
+            self.check_condition(y, len(x))
+        elif isinstance(x, tf.data.Dataset):
+            self.check_shape(x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec)
+
+    def check_shape(self, clips) -> None:
+        """Raises ValueError for anything whose frames or length are not `clip_shape`."""
+        shape = tuple(clips.shape)
+        if len(shape) != 5 or any(
+            have not in (None, want) for have, want in zip(shape[1:], self.clip_shape, strict=True)
+        ):
+            raise ValueError(
+                f"{type(self).__name__} got clips of shape {shape}, but (batch, {', '.join(map(str, self.clip_shape))}) "
+                "was expected; cut or resize them, or build the model with another clip_shape."
+            )
+
+
+def check_clip_shape(clip_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """The shape as a tuple of four ints, if it is (time, height, width, 1 or 3); else ValueError."""
+    if len(clip_shape) != 4 or clip_shape[-1] not in (1, 3):
+        raise ValueError(
+            f"clip_shape is {tuple(clip_shape)}, but (time, height, width, channels) with 1 or 3 channels was expected."
+        )
+    return tuple(check_count(size, "each size in clip_shape") for size in clip_shape)

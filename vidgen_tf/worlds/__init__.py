@@ -1,0 +1,85 @@
+"""Worlds: where clips come from. A world turns a seed into clips whose truth is known.
+
+Every world has the same three verbs:
+
+- `sample(count, seed)` returns a `Sample`: clips, captions and truth, the same bits for the same seed;
+- `read(clips)` reads back from pixels what can be read, so that generated clips are judged by rules;
+- `dataset(batch_size, seed)` is an endless `tf.data.Dataset` of fresh samples, for `fit`.
+
+To add a world, write one file with a subclass of `World` that has `clip_shape`, `sample` and `read`.
+No world imports Keras; `dataset` alone imports TensorFlow, when it is called.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vidgen_tf.clips import check_count, check_seed
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a world hands out: `count` clips and all that is known about them.
+
+    Attributes:
+        clips: float32 (count, time, height, width, channels), values in [-1, 1].
+        captions: one plain English sentence a clip.
+        truth: name to array; the first axis of each array is the clip. The world's docstring lists the names.
+    """
+
+    clips: np.ndarray
+    captions: tuple[str, ...]
+    truth: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class World:
+    """The contract of a world; see the module's docstring.
+
+    Attributes:
+        clip_shape: (time, height, width, channels) of every clip that `sample` makes.
+    """
+
+    clip_shape: tuple[int, int, int, int]
+
+    def sample(self, count: int, seed: int) -> Sample:
+        """`count` clips with captions and truth; the same seed gives the same bits."""
+        raise NotImplementedError(f"{type(self).__name__} must say how it makes clips: write sample(count, seed).")
+
+    def read(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+        """What can be read from the pixels of clips (count, time, height, width, channels), by name."""
+        raise NotImplementedError(f"{type(self).__name__} must say what pixels tell: write read(clips).")
+
+    def dataset(self, batch_size: int, seed: int, *, captions: bool = False):
+        """An endless stream of fresh clips for `fit`: batch i is `sample(batch_size, …)` of its own seed.
+
+        Args:
+            batch_size: clips in a batch, at least 1.
+            seed: integer; the same seed gives the same stream.
+            captions: also hand out the captions.
+
+        Returns:
+            tf.data.Dataset of float32 (batch_size, time, height, width, channels),
+            or of pairs with a string tensor (batch_size,) if `captions`. Give `fit` its `steps_per_epoch`.
+
+        Raises:
+            ValueError: for a batch size below 1 or a seed that is no integer.
+        """
+        check_count(batch_size, "batch_size", least=1)
+        check_seed(seed)
+        import tensorflow as tf
+
+        def batches():
+            for child in _endless_seeds(seed):
+                sample = self.sample(batch_size, child)
+                yield (sample.clips, np.array(sample.captions, dtype=object)) if captions else sample.clips
+
+        clips = tf.TensorSpec((batch_size, *self.clip_shape), tf.float32)
+        signature = (clips, tf.TensorSpec((batch_size,), tf.string)) if captions else clips
+        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+
+
+def _endless_seeds(seed: int):
+    """Seeds that do not repeat, from one seed: 63-bit integers of a counter-based generator."""
+    generator = np.random.default_rng(seed)
+    while True:
+        yield int(generator.integers(2**63))
