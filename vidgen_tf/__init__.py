@@ -30,6 +30,7 @@ _HOME = {
     "mean_clip": "metrics",
     "frozen": "metrics",
     "shuffled": "metrics",
+    "claim": "metrics",
     # generators
     "VideoModel": "video_model",
     "DenseFrameGenerator": "families.dense",

@@ -86,8 +86,11 @@ def demo(chosen: argparse.Namespace) -> None:
 def train(chosen: argparse.Namespace) -> None:
     """Follows a preset's recipe and writes card and weights."""
     from vidgen_tf import presets
+    from vidgen_tf.clips import check_count
 
-    presets.card(chosen.name)  # an unknown name is found out before a folder is made
+    presets.card(chosen.name)  # what cannot work is found out before a folder is made
+    if chosen.steps is not None:
+        check_count(chosen.steps, "steps")
     chosen.out.mkdir(parents=True, exist_ok=True)
     presets.train(chosen.name, chosen.out, steps=chosen.steps)
     print(f"Wrote {chosen.out / chosen.name}.json and .npz")

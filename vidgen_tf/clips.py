@@ -14,6 +14,8 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
+from itertools import count
 from pathlib import Path
 
 import av
@@ -41,7 +43,12 @@ def check_clips(clips: np.ndarray, *, batch: bool = True, name: str = "clips") -
         ValueError: for the wrong number of axes, an empty axis, channels other than 1 or 3,
             a type other than float32, NaN, or values outside [-1, 1].
     """
-    clips = np.asarray(clips)
+    try:
+        clips = np.asarray(clips)
+    except ValueError:
+        raise ValueError(
+            f"{name} is a list of arrays of different shapes; cut or resize them, then stack them."
+        ) from None
     axes = ("count", "time", "height", "width", "channels")[0 if batch else 1 :]
     if clips.ndim != len(axes):
         hint = "take one with clips[0]" if clips.ndim > len(axes) else "add an axis with clip[None]"
@@ -76,6 +83,14 @@ def check_seed(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
         raise ValueError(f"seed is {seed!r}, but a whole number from 0 to 2**63 - 1 was expected, such as seed=0.")
     return int(seed)
+
+
+def check_fps(fps: float, most: int = 100) -> float:
+    """The frames per second as a float, if they are a number from 1 to `most`; else ValueError."""
+    number = isinstance(fps, (int, float, np.integer, np.floating)) and not isinstance(fps, bool)
+    if not number or not 1 <= fps <= most:
+        raise ValueError(f"fps is {fps!r}, but frames per second from 1 to {most} were expected.")
+    return float(fps)
 
 
 def to_uint8(clips: np.ndarray) -> np.ndarray:
@@ -143,23 +158,27 @@ def read_clip(
     try:
         for index, picture in enumerate(_pictures_of(path)):
             if index >= MAX_FRAMES:
-                raise ValueError(f"{path} has more than {MAX_FRAMES} frames; give frames= and start= to read a part.")
+                raise _RefusedError(
+                    f"{path} has more than {MAX_FRAMES} frames; give frames= and start= to read a part."
+                )
             if index < start:
                 continue
             picture = fit_picture(picture, size)
             if pictures and picture.size != pictures[0].size:
-                raise ValueError(
+                raise _RefusedError(
                     f"{path} mixes pictures of {pictures[0].size} and {picture.size} pixels; give size= to make them equal."
                 )
             values += picture.width * picture.height * 3
             if values > MAX_VALUES:
-                raise ValueError(
+                raise _RefusedError(
                     f"{path} has more than {MAX_VALUES} values at this size; give frames= or a smaller size=."
                 )
             pictures.append(picture)
             if frames is not None and len(pictures) == frames:
                 break
-    except (av.FFmpegError, OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except _RefusedError as refusal:
+        raise ValueError(str(refusal)) from None
+    except Exception as error:  # on broken files decoders raise nearly everything
         raise ValueError(
             f"{path} cannot be read as video or pictures; it may be broken or cut short ({error})."
         ) from None
@@ -168,11 +187,15 @@ def read_clip(
     return to_float(np.stack([np.asarray(picture) for picture in pictures]))
 
 
+class _RefusedError(ValueError):
+    """A sentence of this module, in contrast to whatever a decoder raises."""
+
+
 def check_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     """A side in pixels or (height, width) as (height, width), None as None; else ValueError."""
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
+    pair = tuple(size) if isinstance(size, (tuple, list, np.ndarray)) else (size, size)
     if len(pair) != 2:
         raise ValueError(f"size is {size!r}, but a side in pixels or (height, width) was expected.")
     for side in pair:
@@ -183,26 +206,38 @@ def check_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 def _check_side(path: Path, width: int, height: int) -> None:
     if max(width, height) > MAX_SIDE:
-        raise ValueError(f"{path} is {width}×{height} pixels; at most {MAX_SIDE} a side are read.")
+        raise _RefusedError(f"{path} is {width}×{height} pixels; at most {MAX_SIDE} a side are read.")
 
 
 def _pictures_of(path: Path) -> Iterator[Image.Image]:
     """The frames of a file or folder, one at a time, as RGB pictures."""
     if path.is_dir():
         for file in sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES):
-            with Image.open(file) as image:
-                _check_side(file, *image.size)
-                yield image.convert("RGB")
+            try:
+                with Image.open(file) as image:
+                    _check_side(file, *image.size)
+                    picture = image.convert("RGB")
+            except _RefusedError:
+                raise
+            except Exception as error:
+                raise _RefusedError(f"{file} cannot be read as a picture; it may be broken ({error}).") from None
+            yield picture
     elif path.suffix.lower() in (".gif", ".apng", *PICTURES):
         with Image.open(path) as image:
             _check_side(path, *image.size)
-            for index in range(getattr(image, "n_frames", 1)):
-                image.seek(index)
+            # A GIF does not say how many frames it has: to ask would be to walk through all of them.
+            for index in count() if image.format == "GIF" else range(getattr(image, "n_frames", 1)):
+                try:
+                    image.seek(index)
+                except EOFError:
+                    if image.format == "GIF":
+                        return
+                    raise
                 yield image.convert("RGB")
     else:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise ValueError(f"{path} has no video in it; give an mp4, gif or animated png.")
+                raise _RefusedError(f"{path} has no video in it; give an mp4, gif or animated png.")
             stream = container.streams.video[0]
             _check_side(path, stream.width or 0, stream.height or 0)
             for frame in container.decode(stream):
@@ -229,7 +264,8 @@ def write_clip(path: str | os.PathLike, clip: np.ndarray, fps: float = 12) -> Pa
     """Writes a clip; the ending of the name says as what.
 
     `.mp4` (H.264, plays everywhere; sides are made even by repeating the last row or column), `.gif`
-    (256 colours), `.png` or `.apng` (animated, exact), or no ending: a folder of numbered PNG pictures (exact).
+    (256 colours; a frame lasts whole hundredths of a second, and one that repeats is stored once and lasts longer),
+    `.png` or `.apng` (animated, exact), or no ending: a folder of numbered PNG pictures (exact).
     The file is written under another name and renamed when it is whole: it is there entirely or not at all.
     An older file of that name is replaced; an older folder is replaced only if it holds nothing but pictures.
 
@@ -247,8 +283,7 @@ def write_clip(path: str | os.PathLike, clip: np.ndarray, fps: float = 12) -> Pa
     """
     path = Path(path)
     pictures = to_uint8(check_clips(clip, batch=False, name="clip"))
-    if not isinstance(fps, (int, float, np.number)) or not 1 <= fps <= 100:
-        raise ValueError(f"fps is {fps!r}, but frames per second from 1 to 100 were expected.")
+    fps = check_fps(fps)
     writers = {".mp4": _write_mp4, ".gif": _write_gif, ".png": _write_png, ".apng": _write_png, "": _write_folder}
     if path.suffix.lower() not in writers:
         raise ValueError(f"{path.name} ends in {path.suffix!r}, but .mp4, .gif, .png, .apng or no ending was expected.")
@@ -263,14 +298,21 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in; make it first.")
-    if path.is_dir() and not all(file.suffix.lower() in PICTURES for file in path.iterdir()):
+    if path.is_dir() and not all(file.is_file() and file.suffix.lower() in PICTURES for file in path.iterdir()):
         raise ValueError(f"{path} is a folder with other things than pictures in it; give another name.")
     room = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        yield room / path.name
+        (room / "new").mkdir()
+        yield room / "new" / path.name
+        old = room / "old"
         if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(room / path.name, path)
+            os.replace(path, old)
+        try:
+            os.replace(room / "new" / path.name, path)
+        except BaseException:
+            if old.exists():
+                os.replace(old, path)
+            raise
     finally:
         shutil.rmtree(room, ignore_errors=True)
 
@@ -284,7 +326,7 @@ def _write_mp4(path: Path, pictures: np.ndarray, fps: float) -> None:
     pictures = np.pad(pictures, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     pictures = np.repeat(pictures, 3 // channels, axis=-1)
     with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=round(fps * 1000) / 1000 if fps != int(fps) else int(fps))
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width, stream.pix_fmt = pictures.shape[1], pictures.shape[2], "yuv420p"
         stream.options = {"crf": "16", "preset": "medium"}
         for picture in pictures:
@@ -294,12 +336,14 @@ def _write_mp4(path: Path, pictures: np.ndarray, fps: float) -> None:
 
 def _write_gif(path: Path, pictures: np.ndarray, fps: float) -> None:
     first, *rest = _images(pictures)
-    first.save(path, "GIF", save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
+    first.save(path, "GIF", save_all=True, append_images=rest, duration=10 * round(100 / fps), loop=0)
 
 
 def _write_png(path: Path, pictures: np.ndarray, fps: float) -> None:
     first, *rest = _images(pictures)
-    first.save(path, "PNG", save_all=True, append_images=rest, duration=1000 / fps, loop=0)
+    # Pillow merges equal neighbours unless they blend differently; without transparency all blends look the same.
+    blend = [index % 2 for index in range(len(pictures))]
+    first.save(path, "PNG", save_all=True, append_images=rest, duration=1000 / fps, blend=blend, loop=0)
 
 
 def _write_folder(path: Path, pictures: np.ndarray, fps: float) -> None:

@@ -6,6 +6,7 @@ verdict. Each check is itself tested against one right and at least three plausi
 finds as a sentence, or None, and name it with `@exercise("lesson.number")`.
 """
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -60,7 +61,7 @@ def check(name: str, answer: Any) -> Verdict:
     Returns:
         A Verdict; shown when it is the last line of a cell. It never raises.
     """
-    if name not in CHECKS:
+    if not isinstance(name, str) or name not in CHECKS:
         return Verdict("wrong", f"there is no exercise {name!r}; known: {', '.join(sorted(CHECKS))}.")
     if answer is ... or answer is None:
         return Verdict("not attempted", "replace the ... by your answer and run the cell again.")
@@ -72,8 +73,14 @@ def check(name: str, answer: Any) -> Verdict:
     except KeyboardInterrupt:
         return Verdict("wrong", "the check was interrupted; does your function end?")
     except BaseException as error:  # whatever the reader's function does, the notebook goes on
-        return Verdict("wrong", f"it stopped with {type(error).__name__}: {error}")
+        return Verdict("wrong", f"it stopped with {_one_line(error)}")
     return Verdict("wrong", fault) if fault else Verdict("right", "the check found no fault.")
+
+
+def _one_line(error: BaseException) -> str:
+    """What an error says, on one line, whatever it says."""
+    words = " ".join(traceback.format_exception_only(error)).split()
+    return " ".join(words)[:300]
 
 
 def _call(function: Any, *arguments) -> Any:
@@ -132,10 +139,13 @@ def to_range(answer) -> str | None:
     if result.dtype != np.float32:
         return f"the answer has type {result.dtype}, but float32 was asked for; end with .astype('float32')."
     if not np.allclose(result, to_float(levels), atol=1e-5):
-        low, high = float(result.min()), float(result.max())
+        low, high = float(result.flat[0]), float(result.flat[-1])
         if abs(low + 1) < 1e-3 and abs(high - 1) < 1e-3:
             return "the ends are right, but the levels between are not; is something cut off at 255 on the way?"
-        return f"0 and 255 became values from {low:g} to {high:g}, but -1 and 1 were asked for."
+        return f"0 became {low:g} and 255 became {high:g}, but -1 and 1 were asked for."
+    dim = levels[:, 4:8]
+    if not np.allclose(_array(answer, dim), to_float(dim), atol=1e-5):
+        return "a darker picture came out too bright: scale by the range of the type, 0 to 255, not of the picture."
     return None
 
 
@@ -211,7 +221,7 @@ def blend_weight(answer) -> str | None:
     first, last, other = generator.uniform(-1, 1, (3, 8, 8, 3)).astype(np.float32)
     line = (last - first).ravel().astype(float)
     off = other.ravel() - line * (other.ravel() @ line) / (line @ line)  # a direction that no blend explains
-    for weight, noise in ((0.25, 0), (0.5, 0), (0.9, 0), (0.0, 0), (1.0, 0), (0.3, 0.2)):
+    for weight, noise in ((0.2371, 0), (0.5, 0), (0.9134, 0), (0.0, 0), (1.0, 0), (0.3182, 0.2)):
         frame = (first + weight * (last - first) + noise * off.reshape(first.shape)).astype(np.float32)
         given = float(_array(answer, frame, first, last))
         if abs(given - weight) > 1e-3:

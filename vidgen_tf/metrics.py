@@ -21,7 +21,7 @@ def psnr(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: for clips that break the convention or differ in shape.
     """
-    _check_pair(real, generated)
+    real, generated = _check_pair(real, generated)
     error = np.mean(np.square(real.astype(np.float64) - generated), axis=(1, 2, 3, 4))
     with np.errstate(divide="ignore"):
         return 10 * np.log10(4 / error)
@@ -74,9 +74,54 @@ def shuffled(clips: np.ndarray, seed: int) -> np.ndarray:
     return np.stack([clip[generator.permutation(len(clip))] for clip in clips])
 
 
-def _check_pair(real: np.ndarray, generated: np.ndarray) -> None:
-    check_clips(real, name="real"), check_clips(generated, name="generated")
+def _check_pair(real: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    real, generated = check_clips(real, name="real"), check_clips(generated, name="generated")
     if real.shape != generated.shape:
         raise ValueError(
             f"real has shape {real.shape} and generated {generated.shape}, but equal shapes were expected."
         )
+    return real, generated
+
+
+def claim(
+    what: str,
+    value: float,
+    expected: float | None = None,
+    *,
+    within: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    unit: str = "",
+) -> None:
+    """Asserts what the text claims, and prints the claim, not the number measured just now.
+
+    A trained number differs in its last digits from processor to processor, so a lesson prints its claim with
+    a band: the same text wherever the claim holds, which the regression test compares to the letter.
+
+    Args:
+        what: is measured.
+        value: that was measured.
+        expected, within: the claim `expected ± within`.
+        at_least, at_most: a claim with one end.
+        unit: of all these numbers.
+
+    Raises:
+        AssertionError: where the claim does not hold; it says what was measured.
+        ValueError: if nothing is claimed.
+    """
+    unit = f" {unit}" if unit else ""
+    bounds = []
+    if expected is not None and within is not None:
+        bounds.append((f"{expected:g} ± {within:g}{unit}", abs(value - expected) <= within))
+    if at_least is not None:
+        bounds.append((f"at least {at_least:g}{unit}", value >= at_least))
+    if at_most is not None:
+        bounds.append((f"at most {at_most:g}{unit}", value <= at_most))
+    if not bounds:
+        raise ValueError(f"claim({what!r}, …) claims nothing; give expected= and within=, at_least= or at_most=.")
+    said = ", ".join(text for text, _ in bounds)
+    if not all(holds for _, holds in bounds):
+        raise AssertionError(
+            f"{what}: measured {value:.4g}{unit}, but the lesson claims {said}; did you change a cell?"
+        )
+    print(f"{what}: {said} ✔")

@@ -8,16 +8,16 @@ classes that the package itself names.
 """
 
 import hashlib
+import io
 import json
 import platform
 import time
-import zipfile
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
-from vidgen_tf.clips import whole_or_absent
+from vidgen_tf.clips import check_count, whole_or_absent
 from vidgen_tf.quiet import keras, tf
 
 FOLDER = Path(__file__).parent / "presets"
@@ -69,7 +69,7 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
     try:
         with np.load(path, allow_pickle=False) as file:
             weights = [file[f"{index:03d}"] for index in range(len(file.files))]
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # on broken files zipfile, zlib and NumPy raise nearly everything
         raise ValueError(f"{path.name} is no file of weights ({error}).") from None
     if [weight.shape for weight in weights] != [tuple(weight.shape) for weight in model.weights]:
         raise ValueError(f"{path.name} holds weights of other shapes than {type(model).__name__} has here.")
@@ -86,7 +86,7 @@ def train(name: str, folder: Path, *, steps: int | None = None, verbose: int = 2
         verbose: as in `fit`.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or steps below 1.
         FileNotFoundError: where the folder is missing; found out before training.
     """
     import vidgen_tf
@@ -95,7 +95,7 @@ def train(name: str, folder: Path, *, steps: int | None = None, verbose: int = 2
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder} to write {name} in; make it first.")
-    steps = recipe["steps"] if steps is None else steps
+    steps = check_count(recipe["steps"] if steps is None else steps, "steps")
     keras.utils.set_random_seed(recipe["seed"])
     world = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
     data = world.dataset(recipe["batch_size"], recipe["seed"])
@@ -108,10 +108,10 @@ def train(name: str, folder: Path, *, steps: int | None = None, verbose: int = 2
     started = time.perf_counter()
     model.fit(data, epochs=1, steps_per_epoch=steps, verbose=verbose)
     minutes = (time.perf_counter() - started) / 60
-    with whole_or_absent(folder / f"{name}.npz") as part, part.open("wb") as file:
-        halves = [weight.astype(np.float16) for weight in model.get_weights()]
-        np.savez_compressed(file, **{f"{index:03d}": half for index, half in enumerate(halves)})
-    set_weights(model, folder / f"{name}.npz")  # the scores are those of the rounded weights
+    halves = [weight.astype(np.float16) for weight in model.get_weights()]
+    model.set_weights([half.astype(np.float32) for half in halves])  # the scores are those of the rounded weights
+    file = io.BytesIO()
+    np.savez_compressed(file, **{f"{index:03d}": half for index, half in enumerate(halves)})
     record = {
         "date": date.today().isoformat(),
         "steps": steps,
@@ -123,8 +123,10 @@ def train(name: str, folder: Path, *, steps: int | None = None, verbose: int = 2
             key: float(f"{value:.4g}")
             for key, value in model.evaluate(test, steps=recipe["test_steps"], verbose=0, return_dict=True).items()
         },
-        "sha256": hashlib.sha256((folder / f"{name}.npz").read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(file.getvalue()).hexdigest(),
     }
+    with whole_or_absent(folder / f"{name}.npz") as part:
+        part.write_bytes(file.getvalue())
     with whole_or_absent(folder / f"{name}.json") as part:
         part.write_text(json.dumps({"recipe": recipe, "record": record}, indent=2) + "\n", encoding="utf-8")
     return model

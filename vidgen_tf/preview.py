@@ -3,22 +3,27 @@
 Each function takes clips float32 (count, time, height, width, channels) in [-1, 1], or one clip without the
 first axis, and returns a `Picture`, which a notebook shows when it is the last line of a cell. Animations are
 animated PNGs: they need no player, survive the export to HTML, and stand still on their first frame elsewhere.
-Captions are drawn as they are: no HTML, no mathematics, control characters replaced.
+Captions are drawn as they are: no HTML, no mathematics, control characters replaced. To keep notebooks small a
+picture has at most 256 colours, chosen for it; `vidgen_tf.write_clip` writes exact files.
 """
 
 import io
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from vidgen_tf.clips import check_clips, check_count, to_uint8, whole_or_absent
+from vidgen_tf.clips import check_clips, check_count, check_fps, to_uint8, whole_or_absent
 
 MAX_CELLS = 200  # pictures in one figure
+MAX_ASPECT = 16  # how many times longer than wide a picture in a figure may be, or wider than long
+MAX_PIXELS = 2**27  # pixels in all frames of an animation: 400 MB while it is made
 
 
 @dataclass(frozen=True)
@@ -53,21 +58,24 @@ class Picture:
         return path
 
 
-def filmstrip(clips: np.ndarray, frames: int = 10, captions: Sequence[str] | None = None) -> Picture:
+def filmstrip(
+    clips: np.ndarray, frames: int = 10, captions: Sequence[str] | None = None, first: int = 0
+) -> Picture:
     """Frames at equal steps in time, from left to right, titled `Frame i`; one row a clip.
 
     Args:
         clips: a clip or a batch of clips.
         frames: how many frames to show at most.
         captions: one a clip, written above its row.
+        first: the number of the first frame, for the titles.
 
     Raises:
         ValueError: for clips that break the convention, captions that do not fit, or more than 200 pictures.
     """
     clips = _batch(clips)
     captions = _captions(captions, len(clips))
-    times = np.unique(np.linspace(0, clips.shape[1] - 1, check_count(frames, "frames")).round().astype(int))
-    titles = [[f"Frame {time}" for time in times] for _ in clips]
+    times, titles = _moments(clips, frames, first)
+    titles = [titles for _ in clips]
     description = f"Filmstrip of {_described(clips)}, {len(times)} frames shown"
     return _table(clips[:, times], titles, [""] * len(clips), captions, description)
 
@@ -100,18 +108,19 @@ def grid(
     )  # fmt: skip
 
 
-def compare(rows: Mapping[str, np.ndarray], frames: int = 8) -> Picture:
+def compare(rows: Mapping[str, np.ndarray], frames: int = 8, first: int = 0) -> Picture:
     """Clips below each other, frame under frame, each row with its name at the left.
 
     Args:
         rows: name to clip (time, height, width, channels); all with the same number of frames and frame size.
         frames: how many frames to show at most.
+        first: the number of the first frame, for the titles.
 
     Raises:
         ValueError: for no rows, or clips of different shapes.
     """
-    if not rows:
-        raise ValueError("compare got no rows, but a name and a clip for each row was expected.")
+    if not isinstance(rows, Mapping) or not rows:
+        raise ValueError("compare got no rows, but a dictionary with a name and a clip for each row was expected.")
     clips = [check_clips(np.asarray(clip), batch=False, name=f"the clip {name!r}") for name, clip in rows.items()]
     shapes = {clip.shape[:3] for clip in clips}
     if len(shapes) > 1:
@@ -119,8 +128,8 @@ def compare(rows: Mapping[str, np.ndarray], frames: int = 8) -> Picture:
             f"compare got clips of shapes {sorted(shapes)}, but one shape was expected; cut or resize them."
         )
     clips = np.stack([np.repeat(clip, 3 // clip.shape[-1], axis=-1) for clip in clips])
-    times = np.unique(np.linspace(0, clips.shape[1] - 1, check_count(frames, "frames")).round().astype(int))
-    titles = [[f"Frame {time}" for time in times]] + [[""] * len(times)] * (len(clips) - 1)
+    times, titles = _moments(clips, frames, first)
+    titles = [titles] + [[""] * len(times)] * (len(clips) - 1)
     return _table(clips[:, times], titles, list(rows), None, f"Comparison of {', '.join(map(_plain, rows))}")
 
 
@@ -138,20 +147,25 @@ def animation(
     """
     clips = _batch(clips)
     captions = _captions(captions, len(clips))
-    if not isinstance(fps, (int, float, np.number)) or not 1 <= fps <= 60:
-        raise ValueError(f"fps is {fps!r}, but frames per second from 1 to 60 were expected.")
+    check_fps(fps, 60)
     columns = min(check_count(columns, "columns"), len(clips))
+    check_count(side, "side")
     count, time, height, width, _ = clips.shape
     if count > MAX_CELLS:
         raise ValueError(
             f"animation got {count} clips, but at most {MAX_CELLS} were expected; show clips[:{MAX_CELLS}]."
         )
     factor = max(1, -(-side // width))
-    font = ImageFont.load_default(size=13)
+    font = _font(12)
     lines = [_wrapped(caption, font, width * factor) for caption in captions or [""] * count]
     gap, text = 4, 16 * max(map(len, lines)) + 4 if captions else 0
     cell_width, cell_height = width * factor + gap, height * factor + text + gap
     rows = -(-count // columns)
+    if columns * cell_width * rows * cell_height * time > MAX_PIXELS:
+        raise ValueError(
+            f"An animation of {time} frames of {columns * cell_width}×{rows * cell_height} pixels is too large; "
+            "show fewer clips or frames, or give a smaller side=."
+        )
     sheet = Image.new("RGB", (columns * cell_width - gap, rows * cell_height - gap), "white")
     pen = ImageDraw.Draw(sheet)
     for index, words in enumerate(lines):
@@ -168,9 +182,14 @@ def animation(
             )
             frame.paste(picture, ((index % columns) * cell_width, (index // columns) * cell_height))
         sheets.append(frame)
-    file = io.BytesIO()
-    sheets[0].save(file, "PNG", save_all=True, append_images=sheets[1:], duration=1000 / fps, loop=0)
-    return Picture(file.getvalue(), f"Animation of {_described(clips)}")
+    return Picture(_png(sheets, 1000 / fps), f"Animation of {_described(clips)}")
+
+
+def _moments(clips: np.ndarray, frames: int, first: int) -> tuple[np.ndarray, list[str]]:
+    """At most `frames` equal steps in time, and their titles."""
+    times = np.unique(np.linspace(0, clips.shape[1] - 1, check_count(frames, "frames")).round().astype(int))
+    check_count(first, "first", least=0)
+    return times, [f"Frame {first + time}" for time in times]
 
 
 def _batch(clips: np.ndarray) -> np.ndarray:
@@ -181,7 +200,9 @@ def _batch(clips: np.ndarray) -> np.ndarray:
 def _captions(captions: Sequence[str] | None, count: int) -> list[str] | None:
     if captions is None:
         return None
-    captions = [captions] if isinstance(captions, str) else list(captions)
+    captions = (
+        list(captions) if isinstance(captions, (Sequence, np.ndarray)) and not isinstance(captions, str) else [captions]
+    )
     if len(captions) != count:
         raise ValueError(f"{len(captions)} captions came for {count} clips, but one a clip was expected.")
     return [_plain(caption) for caption in captions]
@@ -214,36 +235,62 @@ def _table(cells, titles, names, captions, description) -> Picture:
     rows, columns, height, width, channels = cells.shape
     if rows * columns > MAX_CELLS:
         raise ValueError(f"{rows * columns} pictures were asked for, but at most {MAX_CELLS} fit; show fewer.")
-    inch = min(1.6, 13 / columns)
-    margin = 1.5 if any(names) else 0.0
-    head = 0.3 if any(any(row) for row in titles) else 0.08
-    head += 0.3 if captions else 0.0
-    row_height = inch * height / width + head
-    size = (margin + columns * inch + 0.05, rows * row_height + 0.05)
-    figure = Figure(figsize=size, dpi=100, facecolor="white")
+    if not 1 / MAX_ASPECT <= height / width <= MAX_ASPECT:
+        raise ValueError(
+            f"Frames of {height}×{width} are too narrow to be seen; at most {MAX_ASPECT} to 1 was expected."
+        )
+    inch = min(1.8 if any(names) else 2.2, 13 / columns)
+    gap = 0.03 * inch
+    margin = 1.7 if any(names) else 0.0
+    titles = [[_shortened(title, inch) for title in row] for row in titles]
+    heads = [0.12 + 0.17 * max(1 + title.count("\n") if title else 0 for title in row) for row in titles]
+    heads = [head + (0.3 if captions else 0) for head in heads]
+    picture_height = inch * height / width
+    size = (margin + columns * inch + 0.05, rows * picture_height + sum(heads) + 0.05)
+    figure = Figure(figsize=size, dpi=100, facecolor="white", layout="none")
+    above = 0.0  # inches from the top
     for row in range(rows):
-        top = 1 - row * row_height / size[1]
+        if captions:
+            figure.text(0.05 / size[0], 1 - (above + 0.2) / size[1], captions[row], fontsize=11, parse_math=False)
+        above += heads[row] + picture_height
         for column in range(columns):
-            left, bottom = (margin + column * inch + 0.03) / size[0], top - (row_height - 0.04) / size[1]
-            axes = figure.add_axes((left, bottom, (inch - 0.06) / size[0], (inch * height / width - 0.04) / size[1]))
+            left, bottom = (margin + column * inch + gap) / size[0], 1 - (above - gap) / size[1]
+            axes = figure.add_axes((left, bottom, (inch - 2 * gap) / size[0], (picture_height - gap) / size[1]))
             axes.set_axis_off()
             if np.isnan(cells[row, column]).any():
                 continue
             picture = to_uint8(cells[row, column])
             axes.imshow(np.repeat(picture, 3 // channels, axis=-1), interpolation="nearest", aspect="auto")
-            axes.set_title(_shortened(titles[row][column], inch), fontsize=10, pad=3, parse_math=False)
-        if names[row]:
-            middle = top - (head + inch * height / width / 2) / size[1]
-            label = "\n".join(_wrapped(_plain(names[row]), ImageFont.load_default(size=15), 135))
-            figure.text((margin - 0.1) / size[0], middle, label, ha="right", va="center", fontsize=11, parse_math=False)
-        if captions:
-            figure.text(0.05 / size[0], top - 0.2 / size[1], captions[row], fontsize=11, parse_math=False)
+            axes.set_title(titles[row][column], fontsize=10, pad=3, loc="center", parse_math=False)
+        label = "\n".join(_wrapped(_plain(names[row]), _font(15), 150))
+        middle = 1 - (above - picture_height / 2) / size[1]
+        figure.text((margin - 0.1) / size[0], middle, label, ha="right", va="center", fontsize=11, parse_math=False)
     file = io.BytesIO()
-    figure.savefig(file, format="png")
-    return Picture(file.getvalue(), description)
+    with warnings.catch_warnings():  # letters that the font has not are drawn as boxes
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure.savefig(file, format="png")
+    return Picture(_png([Image.open(file).convert("RGB")]), description)
+
+
+def _png(sheets: list[Image.Image], milliseconds: float = 0) -> bytes:
+    """The pictures as one PNG file, animated if there are several, in the 256 colours that suit them best."""
+    few = sheets[:: max(1, len(sheets) * sheets[0].width * sheets[0].height // 2**22)]
+    mosaic = Image.new("RGB", (few[0].width, few[0].height * len(few)))
+    for index, sheet in enumerate(few):
+        mosaic.paste(sheet, (0, index * sheet.height))
+    palette = mosaic.quantize(256, dither=Image.Dither.NONE)
+    first, *rest = [sheet.quantize(palette=palette, dither=Image.Dither.NONE) for sheet in sheets]
+    file = io.BytesIO()
+    more = {"save_all": True, "append_images": rest, "duration": milliseconds, "loop": 0} if rest else {}
+    first.save(file, "PNG", **more)
+    return file.getvalue()
 
 
 def _shortened(title: str, inch: float) -> str:
-    """The title broken into at most two lines of the picture's width."""
-    lines = _wrapped(title, ImageFont.load_default(size=13), round(inch * 100))
-    return "\n".join(lines[:2])
+    """The title broken into at most three lines of the picture's width; 10 points are 14 pixels here."""
+    return "\n".join(_wrapped(title, _font(14), round(inch * 100) - 4)[:3])
+
+
+def _font(pixels: int) -> ImageFont.FreeTypeFont:
+    """The font of matplotlib, which comes with it, so that all machines draw alike."""
+    return ImageFont.truetype(findfont("DejaVu Sans"), pixels)

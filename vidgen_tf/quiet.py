@@ -22,11 +22,13 @@ def quiet_stderr() -> Iterator[None]:
         try:
             yield
         except BaseException:
+            sys.stderr.flush()
             os.dup2(saved, 2)
             noise.seek(0)
             os.write(2, noise.read())
             raise
         finally:
+            sys.stderr.flush()
             os.dup2(saved, 2)
             os.close(saved)
 

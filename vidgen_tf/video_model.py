@@ -122,27 +122,39 @@ class VideoModel(keras.Model):
 
     def fit(self, x=None, y=None, **kwargs):
         """`keras.Model.fit`, after a look at the data: x is clips or a dataset of batches, y the condition."""
-        self.check_data(x, y)
+        x, y = self.check_data(x, y)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # a dataset has its own order; Keras warns otherwise
-        return super().fit(x, y, **kwargs)
+        try:
+            return super().fit(x, y, **kwargs)
+        except Exception:
+            self.train_function = None  # a step that failed while it was traced cannot be traced again
+            raise
 
     def evaluate(self, x=None, y=None, **kwargs):
         """`keras.Model.evaluate`, after a look at the data."""
-        self.check_data(x, y)
+        x, y = self.check_data(x, y)
         return super().evaluate(x, y, **kwargs)
 
-    def check_data(self, x, y=None) -> None:
-        """Raises ValueError for arrays that are not clips of this model, or a condition that does not fit."""
-        if isinstance(x, np.ndarray):
-            self.check_shape(check_clips(x))
-            self.check_condition(y, len(x))
-        elif isinstance(x, tf.data.Dataset):
-            self.check_shape(x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec)
+    def check_data(self, x, y=None) -> tuple:
+        """Clips and condition as `fit` takes them; ValueError for clips of another shape, type or range, or a
+        condition that does not fit. Of a dataset only shape and type are known before it runs."""
+        if isinstance(x, tf.data.Dataset):
+            spec = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
+            if not isinstance(spec, tf.TensorSpec) or spec.dtype != tf.float32:
+                raise ValueError(
+                    f"The dataset holds {spec}, but batches of float32 clips, or pairs (clips, condition), were expected."
+                )
+            self.check_shape(spec)
+        elif x is None or isinstance(x, (np.ndarray, tf.Tensor, list, tuple)):
+            x = check_clips(x)
+            self.check_shape(x)
+            y = self.check_condition(y, len(x))
+        return x, y
 
     def check_shape(self, clips) -> None:
         """Raises ValueError for anything whose frames or length are not `clip_shape`."""
-        shape = tuple(clips.shape)
+        shape = () if clips.shape is None or tf.TensorShape(clips.shape).rank is None else tuple(clips.shape)
         if len(shape) != 5 or any(
             have not in (None, want) for have, want in zip(shape[1:], self.clip_shape, strict=True)
         ):
@@ -154,8 +166,8 @@ class VideoModel(keras.Model):
 
 def check_clip_shape(clip_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     """The shape as a tuple of four ints, if it is (time, height, width, 1 or 3); else ValueError."""
-    if len(clip_shape) != 4 or clip_shape[-1] not in (1, 3):
+    if not isinstance(clip_shape, (tuple, list)) or len(clip_shape) != 4 or clip_shape[-1] not in (1, 3):
         raise ValueError(
-            f"clip_shape is {tuple(clip_shape)}, but (time, height, width, channels) with 1 or 3 channels was expected."
+            f"clip_shape is {clip_shape!r}, but (time, height, width, channels) with 1 or 3 channels was expected."
         )
     return tuple(check_count(size, "each size in clip_shape") for size in clip_shape)

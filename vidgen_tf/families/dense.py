@@ -15,7 +15,7 @@ ICML 2018, https://arxiv.org/abs/1707.05776
 
 import numpy as np
 
-from vidgen_tf.clips import check_count, check_seed
+from vidgen_tf.clips import check_clips, check_count, check_seed
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.video_model import VideoModel
 
@@ -28,12 +28,13 @@ def latent_path(keys: np.ndarray, count: int) -> np.ndarray:
         count: points on the path, at least 2; the first is the first key, the last is the last.
 
     Returns:
-        (..., count, latent_size), in the type of `keys`.
+        (..., count, latent_size), in the type of `keys`, or float64 if those are whole numbers.
 
     Raises:
         ValueError: for fewer than two keys or points.
     """
     keys = np.asarray(keys)
+    keys = keys if keys.dtype.kind == "f" else keys.astype(np.float64)
     if keys.ndim < 2 or keys.shape[-2] < 2:
         raise ValueError(f"keys have shape {keys.shape}, but (..., keys, latent_size) with two or more was expected.")
     check_count(count, least=2)
@@ -53,12 +54,12 @@ def latent_path(keys: np.ndarray, count: int) -> np.ndarray:
 
 
 def smooth_codes(clips: int, time: int, latent_size: int, seed: int) -> np.ndarray:
-    """Codes along a smooth random path for each clip: a standard normal key every eight frames.
+    """Codes along a smooth random path for each clip: a standard normal key every four frames.
 
     Returns:
         float32 (clips, time, latent_size).
     """
-    keys = tf.random.stateless_normal((clips, max(2, time // 8), latent_size), [check_seed(seed), 0]).numpy()
+    keys = tf.random.stateless_normal((clips, max(2, time // 4), latent_size), [check_seed(seed), 0]).numpy()
     return latent_path(keys, time) if time > 1 else keys[:, :1]
 
 
@@ -87,6 +88,10 @@ class DenseFrameGenerator(VideoModel):
     def __init__(self, clip_shape, clips=1, latent_size=100, hidden=(256, 512), seed=0, **kwargs):
         super().__init__(clip_shape, **kwargs)
         self.clips, self.latent_size = check_count(clips, "clips"), check_count(latent_size, "latent_size")
+        if not isinstance(hidden, (tuple, list)) or not hidden:
+            raise ValueError(
+                f"hidden is {hidden!r}, but the units of each hidden layer were expected, as in (256, 512)."
+            )
         self.hidden, self.seed = tuple(check_count(units, "hidden") for units in hidden), check_seed(seed)
         time, *frame = self.clip_shape
         weights = keras.random.SeedGenerator(self.seed % 2**31)
@@ -114,12 +119,10 @@ class DenseFrameGenerator(VideoModel):
     def losses_of(self, clips, condition, training):
         """Mean squared error of the frames made from the learned codes, and the same in dB (`psnr`)."""
         if condition is None:
-            if self.clips > 1 or clips.shape[0] not in (None, 1):
-                raise ValueError(
-                    f"This model has codes for {self.clips} clip(s) and got a batch of {clips.shape[0]} without saying "
-                    "which is which; give the clips' numbers as condition: fit(clips, numbers)."
-                )
-            condition = tf.zeros(tf.shape(clips)[:1], tf.int32)
+            self.check_alone(clips.shape[0])
+            alone = tf.debugging.assert_equal(tf.shape(clips)[0], 1, "Several clips came without numbers as condition.")
+            with tf.control_dependencies([alone]):  # the size of a batch may be known only in the step
+                condition = tf.zeros((1,), tf.int32)
         codes = tf.gather(self.codes, tf.cast(condition, tf.int32))  # (batch, time, latent_size)
         error = tf.reduce_mean(tf.square(self.frames_of(codes) - clips))
         return {"loss": error, "psnr": 10 * tf.math.log(4 / error) / tf.math.log(10.0)}
@@ -147,9 +150,25 @@ class DenseFrameGenerator(VideoModel):
             or not ((condition >= 0) & (condition < self.clips)).all()
         ):
             raise ValueError(
-                f"condition is {condition!r}, but whole numbers of training clips from 0 to {self.clips - 1} were expected."
+                f"condition is {condition.tolist()!s:.60}, but whole numbers of training clips from 0 to {self.clips - 1} were expected."
             )
         return condition
+
+    def check_data(self, x, y=None):
+        x, y = super().check_data(x, y)
+        if isinstance(x, np.ndarray) and y is None:
+            self.check_alone(len(x))
+        elif isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, tf.TensorSpec):
+            self.check_alone(x.element_spec.shape[0])
+        return x, y
+
+    def check_alone(self, count: int | None) -> None:
+        """Raises ValueError where clips need numbers and have none; None stands for a batch whose size is not known."""
+        if self.clips > 1 or count not in (None, 1):
+            raise ValueError(
+                f"This model has codes for {self.clips} clip(s) and got {count} without saying which is which; "
+                "give the clips' numbers as condition: fit(clips, numbers)."
+            )
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Frames from codes of your own, in one call of the network.
@@ -184,9 +203,9 @@ class DenseFrameGenerator(VideoModel):
             float32 (time, latent_size).
 
         Raises:
-            ValueError: for frames of another shape, or steps below 1.
+            ValueError: for frames that break the convention or have another shape, or steps below 1.
         """
-        frames = np.asarray(frames, np.float32)
+        frames = check_clips(frames, batch=False, name="frames")
         if frames.shape[1:] != self.clip_shape[1:]:
             raise ValueError(f"frames have shape {frames.shape}, but (time, {self.clip_shape[1:]}) was expected.")
         check_count(steps, "steps")

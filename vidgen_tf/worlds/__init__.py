@@ -66,7 +66,7 @@ class World:
         """
         check_count(batch_size, "batch_size", least=1)
         check_seed(seed)
-        import tensorflow as tf
+        from vidgen_tf.quiet import tf
 
         def batches():
             for child in _endless_seeds(seed):

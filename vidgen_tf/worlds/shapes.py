@@ -97,9 +97,11 @@ def parse(caption: str) -> tuple[Thing, ...]:
 
 def _parse_clause(clause: str) -> Thing:
     words = clause.split()
-    _expect(words[:1], ("a",), "beginning of 'a red circle moves left'")
-    size = words.pop(1) if words[1:2] and words[1] in ("small", "large") else "medium"
-    color = _expect(words[1:2], COLORS, "colour (or size: small, large)")
+    _expect(words[:1], ("a",), "first word")
+    sizes = ("small", "large")
+    size = words.pop(1) if words[1:2] and words[1] in sizes else "medium"
+    what, known = ("size or colour", sizes + COLORS) if size == "medium" else ("colour", COLORS)
+    color = _expect(words[1:2], known, what)
     shape = _expect(words[2:3], SHAPES, "shape")
     motion = _expect([" ".join(words[3:])], MOTIONS, "motion")
     if (shape, motion) == ("circle", "rotates"):
@@ -110,13 +112,14 @@ def _parse_clause(clause: str) -> Thing:
 def _expect(words: list[str], known: tuple[str, ...], what: str) -> str:
     word = words[0] if words else ""
     if word not in known:
-        raise ValueError(f"{word[:40]!r} is not a known {what}; known: {', '.join(known)}.")
+        trouble = f"{word[:40]!r} is not a known {what}" if word else f"the caption lacks a {what}"
+        raise ValueError(f"{trouble}; known: {', '.join(known)}.")
     return word
 
 
 def labels_of(captions: Sequence[str]) -> dict[str, np.ndarray]:
     """Captions as numbers: "count" (n,), and "color", "shape", "size", "motion" (n, 2) as indices, -1 if absent."""
-    captions = [captions] if isinstance(captions, str) else list(captions)
+    captions = [captions] if isinstance(captions, str) else captions
     things = [parse(caption) for caption in captions]
     labels = {"count": np.array([len(pair) for pair in things], np.int64)}
     for name, known in (("color", COLORS), ("shape", SHAPES), ("size", SIZES), ("motion", MOTIONS)):
@@ -172,7 +175,7 @@ class Shapes(World):
         angle: float32 (n, time, 2) radians, clockwise from upright.
         mask: uint8 (n, time, height, width) 0 background, 1 or 2: the thing that fills most of the pixel.
         flow: float32 (n, time - 1, height, width, 2) pixels per frame: what is at (x, y) in frame t + 1 was
-            at (x - flow[t, y, x, 0], y - flow[t, y, x, 1]) in frame t; 0 for the background.
+            at (x - flow[t, y, x, 0], y - flow[t, y, x, 1]) in frame t, seen or hidden; 0 for the background.
 
     Args:
         frames: frames of a clip, at least 8.
@@ -228,8 +231,10 @@ class Shapes(World):
         Raises:
             ValueError: for no caption, a caption outside the grammar, or a seed that is no whole number.
         """
+        captions = [captions] if isinstance(captions, str) else captions
+        captions = tuple(caption_of(parse(caption)) for caption in captions)
+        count = check_count(len(captions), "the number of captions")
         labels = labels_of(captions)
-        count = check_count(len(labels["count"]), "the number of captions")
         generator = _generator(seed, "placement")
         frames, size = self.clip_shape[:2]
         truth = labels | {
@@ -246,7 +251,7 @@ class Shapes(World):
             part = {name: values[chunk] for name, values in truth.items()}  # views: filled in place
             step = _place(part, generator, frames, size)
             _draw(part, step, clips[chunk])
-        return Sample(clips, tuple(caption_of(parse(caption)) for caption in captions), truth)
+        return Sample(clips, captions, truth)
 
     def read(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """What the pixels say, and nothing else; any neutral background will do.
@@ -269,7 +274,9 @@ class Shapes(World):
                 f"clips have shape {clips.shape}, but (count, at least {MIN_FRAMES} frames, "
                 f"{', '.join(map(str, self.clip_shape[1:]))}) was expected; make the world for that size."
             )
-        parts = [_read(clips[chunk]) for chunk in _chunks(len(clips), math.prod(clips.shape[1:4]))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # the median of an absent thing is NaN, as it should be
+            parts = [_read(clips[chunk]) for chunk in _chunks(len(clips), math.prod(clips.shape[1:4]))]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -298,13 +305,13 @@ def _place(part: dict, generator: np.random.Generator, frames: int, size: int) -
     part["background"][:] = _pick(dice[:, 0], len(BACKGROUNDS))
     dice = dice[:, 1:].reshape(count, CANDIDATES, 1, 2, 7)  # (m, candidate, time, thing, die)
 
-    time = np.arange(frames)[:, None]  # (time, thing)
+    elapsed = np.arange(frames)[:, None] / (frames - 1)  # (time, thing): 0 at the first frame, 1 at the last
     motion = part["motion"][:, None, None, :]
     trend = (motion == GROWS) * GROWTH - (motion == SHRINKS) * GROWTH
     nominal = (RADII * size)[part["shape"], part["size"]][:, None, None, :]
-    radius = nominal * (1 + trend * (2 * time / (frames - 1) - 1))  # (m, 1, time, thing)
+    radius = nominal * (1 + trend * (2 * elapsed - 1))  # (m, 1, time, thing)
     margin = nominal * (1 + np.abs(trend))
-    path, step = _paths(motion, dice, time, frames)
+    path, step = _paths(motion, dice, elapsed)
     position = (margin + (size - 2 * margin) * path).transpose(1, 2, 3, 4, 0)  # (m, candidate, time, thing, xy)
 
     best = _least_overlap(position, radius, part["count"])
@@ -319,21 +326,18 @@ def _place(part: dict, generator: np.random.Generator, frames: int, size: int) -
     return step
 
 
-def _paths(motion, dice, time, frames) -> tuple[np.ndarray, np.ndarray]:
+def _paths(motion: np.ndarray, dice: np.ndarray, elapsed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Paths (xy, m, candidate, time, thing) in the unit square, and angles in steps (m, candidate, time, thing)."""
     a, b, c, d, e, f, g = np.moveaxis(dice, -1, 0)
-    part = time / (frames - 1)  # of the clip, 0 to 1
-
     far = 0.5 + 0.45 * c  # straight: from one side towards the other
-    along = a * (1 - far) + far * part
+    along = a * (1 - far) + far * elapsed
 
-    hit = _fold((1 + 0.5 * c) * (part - 0.3 - 0.4 * d))  # bouncing: meets a wall in the middle of the clip
+    hit = _fold((1 + 0.5 * c) * (elapsed - 0.3 - 0.4 * d))  # bouncing: meets a wall in the middle of the clip
     hit = np.where(f < 0.5, hit, 1 - hit)
-    drift = _fold(2 * b + (0.2 + 0.5 * e) * part)
+    drift = _fold(2 * b + (0.2 + 0.5 * e) * elapsed)
 
     turns = np.where(motion == CIRCLES, 0.8 + 0.5 * e, 0.25 + 0.25 * e)  # in the whole clip
-    pace = np.floor(turns * TURN / (frames - 1)) * np.where(f < 0.5, 1, -1)
-    step = (np.floor(d * TURN) + pace * time).astype(np.int64)
+    step = np.floor((d + np.where(f < 0.5, turns, -turns) * elapsed) * TURN).astype(np.int64)
     orbit = 0.25 + 0.2 * c
 
     is_circling, is_bouncing = motion == CIRCLES, motion == BOUNCES
@@ -448,9 +452,9 @@ def _add_flow(part: dict, thing: int, offset: np.ndarray, back: np.ndarray, seen
 
 # ------------------------------------------------------------------------------------------------ reading
 
+FAINT = 0.3  # ink below this is noise
 # The plane of colour without brightness: gray is the origin, the hue is the direction. (channel, axis)
 HUES = np.array([[1.0, 0.0], [-0.5, math.sqrt(0.75)], [-0.5, -math.sqrt(0.75)]])
-POWERS = np.arange(5)
 
 
 def _read(clips: np.ndarray) -> dict[str, np.ndarray]:
@@ -459,12 +463,12 @@ def _read(clips: np.ndarray) -> dict[str, np.ndarray]:
     winner, cover = _segment(clips)
     color, count, present = _find(winner, cover)
     maps = np.where(winner[:, :, None] == np.where(color < 0, -2, color)[:, None, :, None, None], cover[:, :, None], 0)
-    area, position, spread, three, four = _moments(_cut_out(maps))
+    area, position, spread, three, four = _moments(_sharpen(maps))
     for values in (area, position, spread, three, four):
         values[~present] = np.nan
     shape = _read_shape(spread, three, four)
     radius = np.sqrt(area / AREAS[shape][:, None])
-    sizes = np.abs(np.log(_median(radius, 1)[..., None] / (RADII[shape] * size))).argmin(-1)
+    sizes = np.abs(np.log(np.nanmedian(radius, 1)[..., None] / (RADII[shape] * size))).argmin(-1)
     return {
         "count": count,
         "color": color,
@@ -478,7 +482,7 @@ def _read(clips: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _segment(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest colour (index) of each pixel by its hue, and how much of that colour there is, 0 to 1."""
+    """The nearest colour (index) of each pixel by its hue, and how much of that colour there is, 0 or FAINT to 1."""
     red, green, blue = (np.ascontiguousarray(clips[..., channel]) for channel in range(3))
     u = red - np.float32(0.5) * (green + blue)
     v = np.float32(math.sqrt(0.75)) * (green - blue)
@@ -491,7 +495,8 @@ def _segment(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         np.copyto(best, along, where=better)
         np.copyto(winner, k, where=better)
         np.copyto(cover, along / length[k], where=better)
-    return winner, np.clip(2 * cover - np.float32(0.5), 0, 1)  # steeper: less than a quarter is noise
+    cover[cover < FAINT] = 0
+    return winner, np.minimum(cover, 1, out=cover)
 
 
 def _find(winner: np.ndarray, cover: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -522,12 +527,15 @@ def _marginals(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return area, center, lines @ grid**2 - center**2
 
 
-def _cut_out(maps: np.ndarray) -> np.ndarray:
-    """The maps (…, height, width) without what lies farther from their centre than a compact thing of their area can."""
+def _sharpen(maps: np.ndarray) -> np.ndarray:
+    """The maps (…, height, width) with full ink and steep edges, so that pale and blurred things look like real
+    ones, and without what lies too far from the centre to belong to a compact thing of that area."""
     area, center, _ = _marginals(maps)
     away = np.square(np.arange(maps.shape[-1], dtype=np.float32) + 0.5 - center[..., None].astype(np.float32))
-    near = (1 + 1.2 * np.sqrt(area)) ** 2
-    return maps * (away[..., 0, None, :] + away[..., 1, :, None] < near[..., None, None])
+    ink = np.maximum(maps.max((-2, -1), keepdims=True), np.float32(FAINT))
+    near = (1 + 1.2 * np.sqrt(area / ink[..., 0, 0])) ** 2
+    steep = np.clip(2 * (maps / ink) - np.float32(0.5), 0, 1)
+    return steep * (away[..., 0, None, :] + away[..., 1, :, None] < near[..., None, None])
 
 
 def _moments(maps: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -539,7 +547,7 @@ def _moments(maps: np.ndarray) -> tuple[np.ndarray, ...]:
     """
     grid = np.arange(maps.shape[-1]) + 0.5
     area, center, _ = _marginals(maps)
-    x, y = ((grid[:, None] - center[..., None, None, axis]) ** POWERS for axis in (0, 1))  # (…, pixel, power)
+    x, y = (_powers(grid - center[..., None, axis]) for axis in (0, 1))
     m = np.swapaxes(y, -1, -2) @ (maps @ x) / np.maximum(area, 1e-9)[..., None, None]  # (…, power of y, power of x)
     square = np.maximum(m[..., 0, 2] + m[..., 2, 0], 1e-9)
     three = m[..., 0, 3] - 3 * m[..., 2, 1] + 1j * (3 * m[..., 1, 2] - m[..., 3, 0])
@@ -547,13 +555,19 @@ def _moments(maps: np.ndarray) -> tuple[np.ndarray, ...]:
     return area, center, 2 * math.pi * square / np.maximum(area, 1e-9), three / square**1.5, four / square**2
 
 
+def _powers(values: np.ndarray) -> np.ndarray:
+    """The powers 0 to 4, on a new last axis."""
+    square = values * values
+    return np.stack([np.ones_like(values), values, square, square * values, square * square], -1)
+
+
 def _read_shape(spread: np.ndarray, three: np.ndarray, four: np.ndarray) -> np.ndarray:
     """The shape (m, thing) that the moments of the usual frame speak for; -1 if absent or ragged.
 
     Spread, three and four are 1, 0, 0 for an ideal circle, 1.05, 0, 0.6 for a square, 1.21, 0.8, 0 for a
-    triangle and 1.18, 0, 0.75 for a cross; pixels, blur and occlusion move them by less than the rules allow.
+    triangle and 1.22, 0, 0.87 for a cross; pixels, blur and occlusion move them by less than the rules allow.
     """
-    spread, three, four = (_median(values, 1) for values in (spread, np.abs(three), np.abs(four)))
+    spread, three, four = (np.nanmedian(values, 1) for values in (spread, np.abs(three), np.abs(four)))
     return np.select(
         [~(spread < 1.5), three > 0.35, (four > 0.24) & (spread > 1.13), four > 0.24, spread < 1.2],
         [-1, TRIANGLE, CROSS, SQUARE, CIRCLE],
@@ -564,9 +578,9 @@ def _read_shape(spread: np.ndarray, three: np.ndarray, four: np.ndarray) -> np.n
 def _read_motion(position, radius, symmetry, shape, size: int) -> np.ndarray:
     """The motion (m, thing) that explains positions, radii and orientation over time; -1 if none does."""
     frames = position.shape[1]
-    early, late = (_median(position[:, part], 1) for part in (slice(2), slice(-2, None)))
+    early, late = (np.nanmedian(position[:, part], 1) for part in (slice(2), slice(-2, None)))
     shift = late - early
-    reach = _quiet(np.nanmax, position, 1) - _quiet(np.nanmin, position, 1)  # (m, thing, xy)
+    reach = np.nanmax(position, 1) - np.nanmin(position, 1)  # (m, thing, xy)
     longest, shortest = reach.max(-1), reach.min(-1)
     sideways = reach[..., 0] == longest
     main = np.where(sideways, shift[..., 0], shift[..., 1])
@@ -575,10 +589,10 @@ def _read_motion(position, radius, symmetry, shape, size: int) -> np.ndarray:
     winding = ~still & ~straight
 
     ends = frames // 4
-    growth = np.log(_median(radius[:, -ends:], 1) / _median(radius[:, :ends], 1))
+    growth = np.log(np.nanmedian(radius[:, -ends:], 1) / np.nanmedian(radius[:, :ends], 1))
     beat = np.nansum(np.conj(symmetry[:, :-1]) * symmetry[:, 1:], axis=1)  # its phase: the mean turn of a frame
     turns = np.abs(np.angle(beat)) / np.where(shape == TRIANGLE, 3, 4) / (2 * math.pi) * (frames - 1)
-    orbit, bounce = _orbit_error(position), _bounce_error(position)
+    orbit, bounce = _orbit_error(position, longest), _bounce_error(position)
     return np.select(
         [still & (growth > 0.3), still & (growth < -0.3), still & (turns > 0.12) & (shape > CIRCLE),
          straight & sideways & (main < 0), straight & sideways, straight & (main < 0), straight,
@@ -588,34 +602,22 @@ def _read_motion(position, radius, symmetry, shape, size: int) -> np.ndarray:
     )  # fmt: skip
 
 
-def _orbit_error(position: np.ndarray) -> np.ndarray:
-    """How far positions (m, time, thing, xy) are from the best circle through them, in its radii (m, thing)."""
+def _orbit_error(position: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """How far positions (m, time, thing, xy) are from the best circle, in its radii; inf if it is too wide."""
+    middle = np.nanmedian(position, 1)[:, None]
     there = np.isfinite(position[..., :1])
-    points = np.where(there, position - _median(position, 1)[:, None], 0).swapaxes(1, 2)  # (m, thing, time, xy)
+    points = np.where(there, position - middle, 0).swapaxes(1, 2)  # (m, thing, time, xy)
     basis = np.concatenate([2 * points, there.swapaxes(1, 2)], -1)  # x² + y² = 2ax + 2by + c
     transposed = np.swapaxes(basis, -1, -2)
     fit = np.linalg.solve(transposed @ basis + 1e-6 * np.eye(3), transposed @ (points**2).sum(-1, keepdims=True))
-    center = fit[..., :2, 0][:, None] + _median(position, 1)[:, None]
-    distance = np.sqrt(((position - center) ** 2).sum(-1))  # (m, time, thing)
-    usual = _median(distance, 1)
-    width = (_quiet(np.nanmax, position, 1) - _quiet(np.nanmin, position, 1)).max(-1)
-    return np.where(usual < 0.6 * width, _median(np.abs(distance - usual[:, None]), 1) / usual, np.inf)
+    distance = np.sqrt(((position - middle - fit[..., :2, 0][:, None]) ** 2).sum(-1))  # (m, time, thing)
+    usual = np.nanmedian(distance, 1)
+    return np.where(usual < 0.6 * width, np.nanmedian(np.abs(distance - usual[:, None]), 1) / usual, np.inf)
 
 
 def _bounce_error(position: np.ndarray) -> np.ndarray:
-    """How unevenly positions (m, time, thing, xy) run along either axis, walls aside, in parts of the speed (m, thing)."""
+    """How unevenly positions (m, time, thing, xy) run along either axis, walls aside, in parts of the speed."""
     lag = 1 + position.shape[1] // 16  # frames; over more of them the unsteadiness of pixels counts less
     speed = np.abs(position[:, lag:] - position[:, :-lag])
-    usual = _median(speed, 1)
-    return _median(np.abs(speed - usual[:, None]), 1).max(-1) / np.maximum(usual.max(-1), 1e-9)
-
-
-def _median(values: np.ndarray, axis: int) -> np.ndarray:
-    return _quiet(np.nanmedian, values, axis)
-
-
-def _quiet(function, values: np.ndarray, axis: int) -> np.ndarray:
-    """A reduction that skips NaN, and gives NaN without a warning where nothing is left."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return function(values, axis=axis)
+    usual = np.nanmedian(speed, 1)
+    return np.nanmedian(np.abs(speed - usual[:, None]), 1).max(-1) / np.maximum(usual.max(-1), 1e-9)

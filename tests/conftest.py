@@ -1,0 +1,52 @@
+"""What several tests share: how a refusal must read, and clips whose truth is known."""
+
+import itertools
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vidgen_tf.clips import to_float
+
+
+@contextmanager
+def refuses(*words: str, error: type[Exception] = ValueError):
+    """The body must raise `error` with one sentence: one line, under 300 characters, with all these words in it."""
+    with pytest.raises(error) as caught:
+        yield
+    one_sentence(str(caught.value), *words)
+
+
+def one_sentence(message: str, *words: str) -> None:
+    """Asserts that a message is one line, neither terse nor long, and has these words in it."""
+    message = message.rstrip("\n")
+    assert "\n" not in message, message
+    assert 15 < len(message) < 300, message
+    for word in words:
+        assert word in message, f"{word!r} is missing in: {message}"
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    """Independent uniform pixels at exact uint8 levels, as float32 in [-1, 1]."""
+    return to_float(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
+
+
+def steps(time: int, height: int = 8, width: int = 8, channels: int = 1) -> np.ndarray:
+    """One clip whose frame t is flat with grey level 10 · (t + 1), so that a level tells which frame it is."""
+    levels = 10 * (1 + np.arange(time, dtype=np.uint8))
+    return to_float(np.broadcast_to(levels[:, None, None, None], (time, height, width, channels)).copy())
+
+
+def smooth(time: int, height: int, width: int, channels: int = 3) -> np.ndarray:
+    """One clip of slow waves that drift: the kind of picture that video codecs are made for."""
+    t, y, x, c = np.meshgrid(*(np.arange(n) for n in (time, height, width, channels)), indexing="ij")
+    return (0.8 * np.sin(0.15 * x + 0.1 * t + c) * np.cos(0.12 * y - 0.05 * t)).astype(np.float32)
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Everything below a folder, hidden things too: path to content, None for folders."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in itertools.chain(folder.rglob("*"))
+    }

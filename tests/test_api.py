@@ -1,0 +1,187 @@
+"""The public names are documented, imports point one way, and the package stays small."""
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import vidgen_tf
+
+ROOT = Path(vidgen_tf.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+FAMILIES = {f"vidgen_tf.families.{path.stem}" for path in (ROOT / "families").glob("[!_]*.py")}
+WORLDS = {f"vidgen_tf.worlds.{path.stem}" for path in (ROOT / "worlds").glob("[!_]*.py")}
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path, *, everywhere: bool) -> set[str]:
+    """The modules that a file imports, at its top or `everywhere` in it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = set()
+    for node in ast.walk(tree) if everywhere else top(tree):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            inner = {f"{node.module}.{name.name}" for name in node.names}
+            found |= {name if is_module(name) else node.module for name in inner}
+    return found
+
+
+def top(node: ast.AST):
+    """The statements that run when a module is imported: all but the bodies of functions."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            yield from top(child)
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.parent / name.replace(".", "/")
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def own(names: set[str]) -> set[str]:
+    return {name for name in names if name.split(".")[0] == "vidgen_tf"}
+
+
+def public() -> list:
+    """Every public function, class and method of the modules: (name, object)."""
+    found = {}
+    for path in FILES:
+        module = importlib.import_module(module_of(path))
+        for name, value in vars(module).items():
+            if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
+                continue
+            if inspect.isfunction(value):
+                found[f"{module.__name__}.{name}"] = value
+            elif inspect.isclass(value):
+                found[f"{module.__name__}.{name}"] = value
+                for inner, method in vars(value).items():
+                    if inspect.isfunction(method) and not inner.startswith("_"):
+                        found[f"{module.__name__}.{name}.{inner}"] = method
+    return sorted(found.items())
+
+
+PUBLIC = public()
+NAMES = [name for name, _ in PUBLIC]
+
+
+@pytest.mark.parametrize("name", vidgen_tf.__all__)
+def test_every_public_name_loads_and_says_what_it_is(name):
+    value = getattr(vidgen_tf, name)
+    assert value.__doc__
+    assert value.__doc__.strip().splitlines()[0].endswith((".", ":"))
+    assert name in dir(vidgen_tf)
+    assert value.__module__.startswith("vidgen_tf.")
+
+
+def test_unknown_names_are_refused_with_what_there_is():
+    with pytest.raises(AttributeError, match="no 'nonsense'; it has check_clips"):
+        _ = vidgen_tf.nonsense
+
+
+@pytest.mark.parametrize("name", vidgen_tf.__all__)
+def test_every_argument_of_a_public_name_is_explained(name):
+    value = getattr(vidgen_tf, name)
+    signature = inspect.signature(value.__init__ if inspect.isclass(value) else value)
+    arguments = [argument for argument in signature.parameters if argument not in ("self", "kwargs")]
+    missing = [argument for argument in arguments if not re.search(rf"\b{argument}\b", value.__doc__)]
+    if inspect.isclass(value) and missing == ["name"]:
+        missing = []
+    assert missing == []
+
+
+# What Keras itself calls has Keras's signatures and Keras's documentation.
+KERAS = {"call", "compute_loss", "get_config", "fit", "evaluate", "train_step", "test_step", "build"}
+
+
+def documented() -> list[str]:
+    return [name for name in NAMES if name.split(".")[-1] not in KERAS and ".on_" not in name]
+
+
+@pytest.mark.parametrize("name", documented())
+def test_every_public_function_and_class_has_a_docstring_of_its_own(name):
+    value = dict(PUBLIC)[name]
+    overrides = name.split(".")[-1] in {"sample", "read", "draw", "losses_of", "check_condition", "check_data"}
+    # A check of an exercise is an entry of a table: the exercise's text is in its notebook.
+    entry = name.startswith("vidgen_tf.exercises.") and hasattr(value, "__code__") and "answer" in value.__annotations__
+    if not value.__doc__:
+        assert overrides or entry or value in vars(importlib.import_module("vidgen_tf.exercises"))["CHECKS"].values()
+    assert not (inspect.isclass(value) and value.__doc__ is None)
+
+
+@pytest.mark.parametrize("name", vidgen_tf.__all__)
+def test_public_functions_have_type_hints(name):
+    value = getattr(vidgen_tf, name)
+    if inspect.isclass(value):
+        pytest.skip(f"{name} is a class; its docstring names the types")
+    signature = inspect.signature(value)
+    assert signature.return_annotation is not inspect.Signature.empty
+    bare = [a.name for a in signature.parameters.values() if a.annotation is inspect.Parameter.empty]
+    assert bare == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_every_module_says_what_it_is_for_and_stays_short(path):
+    text = path.read_text(encoding="utf-8")
+    if text:
+        assert ast.get_docstring(ast.parse(text))
+    assert text.count("\n") <= 700
+
+
+def test_the_package_stays_small():
+    assert sum(path.read_text(encoding="utf-8").count("\n") for path in FILES) < 4_500
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_imports_point_one_way(path):
+    name, at_top, anywhere = module_of(path), imports(path, everywhere=False), imports(path, everywhere=True)
+    outside = {module.split(".")[0] for module in at_top}
+    if name != "vidgen_tf.quiet":  # the one door to TensorFlow
+        assert not {module.split(".")[0] for module in anywhere} & {"tensorflow", "keras"}
+    if name == "vidgen_tf.clips":
+        assert own(anywhere) == set()
+        assert "matplotlib" not in outside
+    if name in {"vidgen_tf.metrics", "vidgen_tf.preview"}:
+        assert own(anywhere) == {"vidgen_tf.clips"}
+    if name == "vidgen_tf.quiet":
+        assert own(anywhere) == set()
+    if name.startswith("vidgen_tf.worlds"):
+        assert own(at_top) <= {"vidgen_tf.clips", "vidgen_tf.worlds"}
+        assert own(anywhere) <= {"vidgen_tf.clips", "vidgen_tf.worlds", "vidgen_tf.quiet"}
+    if name == "vidgen_tf.video_model":
+        assert own(at_top) == {"vidgen_tf.clips", "vidgen_tf.quiet"}
+    if name in FAMILIES:
+        assert not own(anywhere) & (FAMILIES - {name})
+        assert not own(anywhere) & (WORLDS | {"vidgen_tf.worlds"})
+        assert own(anywhere) <= {
+            f"vidgen_tf.{inner}" for inner in ("clips", "quiet", "video_model", "layers", "text", name.split(".", 1)[1])
+        }
+    if name in {"vidgen_tf.callbacks", "vidgen_tf.presets", "vidgen_tf.scale_out", "vidgen_tf.exercises"}:
+        assert not own(anywhere) & (FAMILIES | WORLDS)
+    if name == "vidgen_tf":
+        assert at_top == {"importlib"}  # each name is loaded when it is used
+
+
+@pytest.mark.parametrize("name", ["callbacks", "presets", "exercises", "video_model", "metrics", "preview", "clips"])
+def test_what_serves_all_families_names_none(name):
+    text = (ROOT / f"{name}.py").read_text(encoding="utf-8")
+    classes = [name.split(".")[-1] for name, value in PUBLIC if inspect.isclass(value) and "families" in name]
+    assert classes
+    assert [family for family in classes if family in text] == []
+
+
+def test_only_installed_dependencies_are_imported():
+    known = {"numpy", "PIL", "av", "matplotlib", "keras", "tensorflow", "IPython", "pydicom", "vidgen_tf"}
+    standard = set(__import__("sys").stdlib_module_names)
+    for path in FILES:
+        used = {module.split(".")[0] for module in imports(path, everywhere=True)}
+        assert used <= known | standard, path

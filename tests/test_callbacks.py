@@ -1,0 +1,74 @@
+"""LiveFrames: the right moments, in order, as pictures that tell what they are."""
+
+import numpy as np
+import pytest
+from conftest import refuses, smooth
+
+from vidgen_tf.callbacks import LiveFrames
+from vidgen_tf.families.dense import DenseFrameGenerator
+from vidgen_tf.preview import Picture
+from vidgen_tf.quiet import keras
+
+CLIP = (4, 6, 6, 3)
+
+
+def fit(epochs: int, **options) -> list[Picture]:
+    """The pictures that a tiny training shows."""
+    shown = []
+    model = DenseFrameGenerator(CLIP, latent_size=4, hidden=(8, 8))
+    model.compile(keras.optimizers.Adam(0.01))
+    live = LiveFrames(lambda model: model.generate(2, seed=0), show=shown.append, **options)
+    model.fit(smooth(*CLIP)[None], epochs=epochs, verbose=0, callbacks=[live])
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("epochs", "every", "after"), [(3, 1, [1, 2, 3]), (5, 2, [2, 4, 5]), (4, 2, [2, 4]), (2, 9, [2])]
+)
+def test_it_shows_the_start_every_few_epochs_and_the_end(epochs, every, after):
+    moments = ["before training", *(f"after epoch {epoch} of {epochs}" for epoch in after)]
+    shown = fit(epochs, every=every)
+    assert [picture.description.split(", ")[-1] for picture in shown] == moments
+    assert all("2 clips of 4 frames" in picture.description for picture in shown)
+    assert len({picture.png for picture in shown}) == len(shown)  # the frames change while it learns
+
+
+def test_captions_say_moment_and_losses(monkeypatch):
+    captions = []
+
+    def filmstrip(clips, frames, words):
+        captions.append((len(clips), frames, words))
+        return Picture(b"", "a strip")
+
+    monkeypatch.setattr("vidgen_tf.preview.filmstrip", filmstrip)
+    fit(2, frames=3)
+    assert captions[0] == (2, 3, ["before training", ""])
+    for epoch, (_, _, (words, empty)) in enumerate(captions[1:], 1):
+        assert empty == ""
+        moment, numbers = words.split(": ")
+        assert moment == f"after epoch {epoch} of 2"
+        assert [number.split(" ")[0] for number in numbers.split(", ")] == ["loss", "psnr"]
+        assert np.isfinite([float(number.split(" ")[1]) for number in numbers.split(", ")]).all()
+
+
+def test_the_description_holds_no_trained_number():
+    # Notebooks are compared to the letter, and a trained number differs from processor to processor.
+    first, again = fit(2), fit(2)
+    assert [picture.description for picture in first] == [picture.description for picture in again]
+    assert all("loss" not in picture.description for picture in first)
+
+
+def test_without_a_notebook_the_description_is_printed(capsys):
+    model = DenseFrameGenerator(CLIP, latent_size=4, hidden=(8, 8))
+    live = LiveFrames(lambda model: model.generate(1, seed=0))
+    live.set_model(model)
+    live.set_params({"epochs": 1})
+    live.on_train_begin()
+    assert "before training" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["every", "frames"])
+@pytest.mark.parametrize("bad", [0, -1, 2.5, True])
+def test_bad_numbers_are_refused(name, bad):
+    with refuses(name, repr(bad)):
+        LiveFrames(lambda model: None, **{name: bad})

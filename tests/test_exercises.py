@@ -1,0 +1,305 @@
+"""The checks of the exercises: each accepts what is right and rejects, with a reason, what is plausibly wrong."""
+
+import sys
+
+import numpy as np
+import pytest
+from conftest import one_sentence
+
+from vidgen_tf.exercises import CHECKS, Verdict, check
+
+
+def ramp(count: int) -> np.ndarray:
+    return np.linspace(0, 1, count)[:, None]
+
+
+def steps_of(clips: np.ndarray, axis: int = 1) -> np.ndarray:
+    return np.abs(np.diff(clips, axis=axis))
+
+
+def share(frame, first, last):
+    return float(np.sum((frame - first) * (last - first)) / np.sum((last - first) ** 2))
+
+
+def slerp(start, stop, count):
+    angle = np.arccos(np.sum(start * stop) / np.linalg.norm(start) / np.linalg.norm(stop))
+    u = ramp(count)
+    return (np.sin((1 - u) * angle) * start + np.sin(u * angle) * stop) / np.sin(angle)
+
+
+def parameters(code, hidden, height, width, *, channels=3, bias=1, drop=0):
+    sizes = [code, *hidden, height * width * channels][drop:]
+    return sum(a * b + bias * b for a, b in zip(sizes, sizes[1:], strict=False))  # noqa: RUF007 - as the lesson has it
+
+
+# Exercise: right answers, and wrong ones each with a word that its verdict must have.
+ANSWERS = {
+    "00.1": (
+        [
+            lambda seconds, fps, height, width: seconds * fps * height * width * 3,
+            lambda seconds, fps, height, width: np.prod([seconds, fps, height, width, 3]),
+        ],
+        [
+            (lambda seconds, fps, height, width: seconds * fps * height * width, "three numbers"),
+            (lambda seconds, fps, height, width: seconds * fps * height * width * 3 * 4, "one byte"),
+            (lambda seconds, fps, height, width: seconds * fps * height * width * 3 * 8, "not bits"),
+            (lambda seconds, fps, height, width: seconds * height * width * 3, "frames per second"),
+            (lambda seconds, fps, height, width: fps * height * width * 3, "multiply frames"),
+            (lambda seconds, fps, height, width: seconds * fps * (height + width) * 3, "multiply frames"),
+            (lambda seconds, fps, height, width: seconds * fps * height * height * 3, "multiply frames"),
+            (
+                lambda seconds, fps, height, width: f"{seconds * fps * height * width * 3} bytes",
+                "numbers were expected",
+            ),
+            (lambda seconds, fps, height: 0, "TypeError"),
+            (82_944_000, "a function was expected"),
+        ],
+    ),
+    "00.2": (
+        [
+            lambda pixels: (pixels / 127.5 - 1).astype("float32"),
+            lambda pixels: pixels.astype("float32") / 255 * 2 - 1,
+            lambda pixels: np.interp(pixels, [0, 255], [-1, 1]).astype("float32"),
+        ],
+        [
+            (lambda pixels: (pixels / 255).astype("float32"), "0 became 0 and 255 became 1"),
+            (lambda pixels: (pixels / 128 - 1).astype("float32"), "255 became 0.99"),
+            (lambda pixels: pixels / 127.5 - 1, "float64"),
+            (lambda pixels: (1 - pixels / 127.5).astype("float32"), "0 became 1 and 255 became -1"),
+            (lambda pixels: ((pixels * 2 - 255) / 255).astype("float32"), "became"),
+            (lambda pixels: ((pixels - pixels.min()) / np.ptp(pixels) * 2 - 1).astype("float32"), "not of the picture"),
+            (lambda pixels: ((pixels - pixels.mean()) / pixels.std()).astype("float32"), "became"),
+            (lambda pixels: (pixels // 127 - 1).astype("float32"), "became"),
+            (lambda pixels: np.sign(pixels / 127.5 - 1).astype("float32"), "between"),
+            (lambda pixels: (pixels / 127.5 - 1).astype("float32").ravel(), "shape"),
+            (lambda pixels: float(pixels.mean()) / 127.5 - 1, "shape"),
+        ],
+    ),
+    "00.3": (
+        [
+            lambda clips: steps_of(clips).mean(axis=(1, 2, 3, 4)),
+            lambda clips: np.sqrt(np.square(np.diff(clips, axis=1)).sum(axis=(2, 3, 4))).mean(axis=1),
+            lambda clips: [float(steps_of(clip, 0).max(axis=0).sum() + steps_of(clip, 0).sum()) for clip in clips],
+        ],
+        [
+            (lambda clips: steps_of(clips).mean(), "one number a clip"),
+            (lambda clips: steps_of(clips).mean(axis=(2, 3, 4)), "one number a clip"),
+            (lambda clips: clips.std(axis=1).mean(axis=(1, 2, 3)), "shuffled must score higher"),
+            (lambda clips: steps_of(clips, 2).mean(axis=(1, 2, 3, 4)), "frozen must score lower"),
+            (lambda clips: steps_of(clips, 0).mean(axis=(0, 2, 3, 4)), "one number a clip"),
+            (lambda clips: -steps_of(clips).mean(axis=(1, 2, 3, 4)), "frozen must score lower"),
+            (lambda clips: np.diff(clips, axis=1).mean(axis=(1, 2, 3, 4)), "must score"),
+            (lambda clips: np.abs(clips[:, -1] - clips[:, 0]).mean(axis=(1, 2, 3)), "shuffled must score higher"),
+            (lambda clips: clips.mean(axis=(1, 2, 3, 4)), "frozen must score lower"),
+            (lambda clips: steps_of(clips).mean(axis=(1, 2, 3, 4)) / steps_of(clips).max(axis=(1, 2, 3, 4)), "NaN"),
+            (lambda clips: np.arange(len(clips)), "frozen must score lower"),
+            (lambda clips: np.random.default_rng(0).random(len(clips)), "frozen must score lower"),
+        ],
+    ),
+    "01.1": (
+        [parameters],
+        [
+            (lambda *given: parameters(*given, bias=0), "bias"),
+            (lambda *given: parameters(*given, channels=1), "three numbers"),
+            (lambda *given: parameters(*given, drop=1), "first layer"),
+            (lambda code, hidden, height, width: sum(hidden) + height * width * 3, "a·b weights"),
+            (lambda code, hidden, height, width: code * hidden[0] * hidden[1] * height * width * 3, "a·b weights"),
+            (lambda code, hidden, height, width: parameters(code, hidden[::-1], height, width), "a·b weights"),
+            (lambda code, hidden, height, width: parameters(code, hidden, height, height), "a·b weights"),
+            (lambda *given: 6_461_184, "a·b weights"),
+        ],
+    ),
+    "01.2": (
+        [
+            lambda start, stop, count: start + ramp(count) * (stop - start),
+            lambda start, stop, count: np.linspace(start, stop, count),
+            lambda start, stop, count: [(1 - i / (count - 1)) * start + i / (count - 1) * stop for i in range(count)],
+        ],
+        [
+            (lambda start, stop, count: np.linspace(stop, start, count), "backwards"),
+            (lambda start, stop, count: np.linspace(start, stop, count, endpoint=False), "reach 1"),
+            (lambda start, stop, count: np.linspace(start, stop, count + 1), "shape"),
+            (lambda start, stop, count: np.linspace(start, stop, count).T, "shape"),
+            (lambda start, stop, count: ramp(count) * (stop - start), "not `start`"),
+            (lambda start, stop, count: start + ramp(count) * stop, "last point"),
+            (slerp, "straight line"),
+            (lambda start, stop, count: start + ramp(count) ** 2 * (stop - start), "straight line"),
+            (
+                lambda start, stop, count: start + (1 - np.cos(np.pi * ramp(count))) / 2 * (stop - start),
+                "straight line",
+            ),
+            (lambda start, stop, count: np.stack([start, *[stop] * (count - 1)]), "straight line"),
+            (lambda start, stop, count: np.stack([start] * count), "last point"),
+        ],
+    ),
+    "01.3": (
+        [
+            share,
+            lambda frame, first, last: np.linalg.lstsq((last - first).reshape(-1, 1), (frame - first).ravel())[0][0],
+        ],
+        [
+            (lambda frame, first, last: 1 - share(frame, first, last), "share of the first"),
+            (lambda frame, first, last: share(frame, last, first), "share of the first"),
+            (lambda frame, first, last: np.sum(frame * last) / np.sum(last**2), "nearest blend"),
+            (lambda frame, first, last: np.linalg.norm(frame - first) / np.linalg.norm(last - first), "something else"),
+            (lambda frame, first, last: np.mean((frame - first) / (last - first)), "something else"),
+            (lambda frame, first, last: np.mean(frame - first) / np.mean(last - first), "something else"),
+            (lambda frame, first, last: round(share(frame, first, last), 1), "nearest blend"),
+            (
+                lambda frame, first, last: min(
+                    np.linspace(0, 1, 101), key=lambda w: np.square(first + w * (last - first) - frame).sum()
+                ),
+                "nearest blend",
+            ),
+            (lambda frame, first, last: np.sum((frame - first) * (last - first)), "nearest blend"),
+            (lambda frame, first, last: 0.5, "nearest blend"),
+            (lambda frame, first, last: (frame - first) / (last - first), "TypeError"),
+        ],
+    ),
+}
+
+
+def cases(kind: int) -> list:
+    return [
+        pytest.param(name, answer, id=f"{name}-{number}")
+        for name, answers in ANSWERS.items()
+        for number, answer in enumerate(answers[kind])
+    ]
+
+
+def test_every_check_is_tested_against_right_and_wrong_answers():
+    assert set(ANSWERS) == set(CHECKS)
+    for right, wrong in ANSWERS.values():
+        assert len(right) >= 1
+        assert len(wrong) >= 3
+
+
+@pytest.mark.parametrize(("name", "answer"), cases(0))
+def test_what_is_right_is_said_to_be_right(name, answer):
+    verdict = check(name, answer)
+    assert verdict.status == "right", verdict
+    assert repr(verdict).startswith("✔ Right")
+
+
+@pytest.mark.parametrize(("name", "case"), cases(1))
+def test_what_is_wrong_is_said_to_be_wrong_and_why(name, case):
+    answer, word = case
+    verdict = check(name, answer)
+    assert verdict.status == "wrong", verdict
+    assert word in verdict.message, verdict
+    one_sentence(repr(verdict), "✘ Not yet")
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("stub", [..., None, lambda *given: ..., lambda *given: None])
+def test_a_stub_is_not_attempted(name, stub):
+    verdict = check(name, stub)
+    assert verdict.status == "not attempted", verdict
+    one_sentence(repr(verdict), "… Not attempted", "replace the ...")
+
+
+class UnspeakableError(Exception):
+    """An error that cannot even be printed."""
+
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def raises(error: BaseException):
+    def answer(*given):
+        raise error
+
+    return answer
+
+
+def mutates(*given):
+    for value in given:
+        if isinstance(value, np.ndarray):
+            value[...] = 0
+    return given[0]
+
+
+def recurses(*given):
+    return recurses(*given)
+
+
+HOSTILE = {
+    "raises": raises(ValueError("two\nlines")),
+    "unspeakable": raises(UnspeakableError()),
+    "key error": raises(KeyError("x" * 5000)),
+    "interrupt": raises(KeyboardInterrupt()),
+    "exit": lambda *given: sys.exit(0),
+    "generator exit": raises(GeneratorExit()),
+    "memory": raises(MemoryError()),
+    "recursion": recurses,
+    "text": lambda *given: "right",
+    "empty text": lambda *given: "",
+    "true": lambda *given: True,
+    "zero": lambda *given: 0,
+    "one": lambda *given: 1,
+    "nan": lambda *given: np.nan,
+    "inf": lambda *given: np.inf,
+    "complex": lambda *given: 1j,
+    "object": lambda *given: object(),
+    "dictionary": lambda *given: {"a": 1},
+    "empty list": lambda *given: [],
+    "ragged list": lambda *given: [[1], [1, 2]],
+    "nan array": lambda *given: np.full((3, 4), np.nan),
+    "constant array": lambda *given: np.full(np.shape(given[0]), 0.5, np.float32),
+    "constants a clip": lambda *given: np.ones(6),
+    "wrong shape": lambda *given: np.zeros((2, 3, 5)),
+    "its input": lambda *given: given[0],
+    "its last input": lambda *given: given[-1],
+    "mutates its input": mutates,
+    "a generator": lambda *given: (value for value in given),
+    "a function": lambda *given: print,
+    "no function": 3.5,
+    "a list": [1, 2],
+    "an array": np.zeros(3),
+    "a class": dict,
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_hostile_answer_is_right_or_stops_the_notebook(name, hostile):
+    verdict = check(name, HOSTILE[hostile])
+    assert verdict.status == "wrong", verdict
+    assert "\n" not in repr(verdict)
+    assert len(repr(verdict)) < 500
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_tensor_is_as_good_as_an_array(name):
+    tf = pytest.importorskip("vidgen_tf.quiet").tf
+    right, wrong = ANSWERS[name][0][0], ANSWERS[name][1][0][0]
+    if name == "00.2":  # the type matters here
+        assert check(name, lambda *given: tf.constant(right(*given), tf.float32)).status == "right"
+        return
+    assert check(name, lambda *given: tf.constant(right(*given), tf.float64)).status == "right"
+    assert check(name, lambda *given: tf.constant(wrong(*given), tf.float64)).status == "wrong"
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_right_answer_that_mutates_its_input_is_judged_by_what_it_returns(name):
+    right = ANSWERS[name][0][0]
+
+    def answer(*given):
+        result = right(*given)
+        mutates(*given)
+        return result
+
+    assert check(name, answer).status == "right"
+
+
+@pytest.mark.parametrize("name", ["99.9", "", "00", None, 0.1, ["00.1"]])
+def test_unknown_exercises_are_named(name):
+    verdict = check(name, 1)
+    assert verdict.status == "wrong"
+    one_sentence(repr(verdict), repr(name), "00.1")
+
+
+def test_a_verdict_is_one_line():
+    assert repr(Verdict("right", "fine.")) == "✔ Right: fine."
+    assert repr(Verdict("wrong", "no.")) == "✘ Not yet: no."
+    assert repr(Verdict("not attempted", "try.")) == "… Not attempted: try."

@@ -1,0 +1,253 @@
+"""Presets: the weights that ship are the ones on the card, give the card's scores, and nothing else gets in."""
+
+import hashlib
+import io
+import json
+import shutil
+from datetime import date
+
+import numpy as np
+import pytest
+from conftest import refuses, tree
+
+import vidgen_tf
+from vidgen_tf import presets
+from vidgen_tf.families.dense import DenseFrameGenerator
+from vidgen_tf.quiet import keras
+from vidgen_tf.video_model import VideoModel
+
+RECIPE = {
+    "family", "config", "world", "world_config", "test_config", "seed", "batch_size", "steps", "learning_rate",
+    "test_steps",
+}  # fmt: skip
+RECORD = {"date", "steps", "minutes", "hardware", "tensorflow", "keras", "scores", "sha256"}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A copy of the presets' folder, in their place, to be damaged."""
+    copy = shutil.copytree(presets.FOLDER, tmp_path / "presets")
+    monkeypatch.setattr(presets, "FOLDER", copy)
+    return copy
+
+
+@pytest.fixture
+def small(folder):
+    """A preset "small" with a tiny recipe and no weights yet, in the copied folder."""
+    card = presets.card("dense-bunny")
+    window = {"name": "bunny", "frames": 4, "size": 8}
+    card["recipe"] |= {
+        "config": {"clip_shape": [4, 8, 8, 3], "seed": 0, "latent_size": 4, "hidden": [8, 8]},
+        "world_config": window,
+        "test_config": window,
+        "steps": 3,
+    }
+    (folder / "small.json").write_text(json.dumps(card))
+    return "small"
+
+
+def arrays(*values: np.ndarray, **options) -> bytes:
+    """An npz file with these arrays, named as weights are."""
+    file = io.BytesIO()
+    np.savez_compressed(file, **{f"{index:03d}": value for index, value in enumerate(values)}, **options)
+    return file.getvalue()
+
+
+# --------------------------------------------------------------------------------------------- those that ship
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_a_card_says_how_the_weights_came_about(name):
+    card = presets.card(name)
+    recipe, record = card["recipe"], card["record"]
+    assert set(card) == {"recipe", "record"}
+    assert set(recipe) == RECIPE
+    assert set(record) == RECORD
+    assert record["steps"] == recipe["steps"]  # the run followed the recipe to its end
+    assert record["minutes"] > 0
+    assert date.fromisoformat(record["date"])
+    assert recipe["family"] in vidgen_tf.__all__
+    assert recipe["world"] in vidgen_tf.__all__
+    weights = presets.FOLDER / f"{name}.npz"
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == record["sha256"]
+    with np.load(weights, allow_pickle=False) as file:
+        for key in file.files:
+            assert file[key].dtype == np.float16
+            assert np.isfinite(file[key]).all()
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_the_weights_that_ship_give_the_scores_on_the_card(name):
+    card = presets.card(name)
+    recipe = card["recipe"]
+    model = presets.load(name)
+    assert type(model).__name__ == recipe["family"]
+    test = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"])
+    model.compile("adam")
+    scores = model.evaluate(
+        test.dataset(recipe["batch_size"], recipe["seed"] + 1), steps=recipe["test_steps"], verbose=0, return_dict=True
+    )
+    # Four digits are on the card; another processor sums in another order. A worse model is off by far more.
+    assert scores == pytest.approx(card["record"]["scores"], rel=0.01)
+    made = model.generate(1, seed=0)
+    assert made.shape == (1, *model.clip_shape)
+    assert made.std() > 0.1
+
+
+def test_all_that_ships_has_a_card_and_is_small():
+    files = {path.name for path in presets.FOLDER.iterdir()}
+    assert files == {f"{name}{ending}" for name in presets.names() for ending in (".json", ".npz")}
+    assert presets.names() == sorted(presets.names())
+    assert sum(path.stat().st_size for path in presets.FOLDER.iterdir()) < 40e6
+
+
+def test_the_score_of_the_dense_preset_is_not_worse_than_the_mean_picture():
+    model = DenseFrameGenerator.from_preset("dense-bunny")
+    clip = vidgen_tf.Footage("bunny", 100, 32).clip[None]
+    still = np.repeat(clip.mean(axis=1, keepdims=True), 100, axis=1)
+    assert vidgen_tf.psnr(clip, model.decode(model.codes.numpy()))[0] > vidgen_tf.psnr(clip, still)[0] + 10
+
+
+# --------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("name", ["nonsense", "", "../presets/dense-bunny", "dense-bunny.json", None, 5])
+def test_unknown_names_are_refused(name):
+    for function in (presets.card, presets.load, VideoModel.from_preset):
+        with refuses(repr(name), "dense-bunny"):
+            function(name)
+
+
+def test_another_familys_preset_is_refused():
+    class Other(VideoModel):
+        """A family without presets."""
+
+    with refuses("'dense-bunny'", "DenseFrameGenerator", "not a Other"):
+        Other.from_preset("dense-bunny")
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "longer", "empty"])
+def test_damaged_weights_are_refused(folder, damage):
+    path = folder / "dense-bunny.npz"
+    data = bytearray(path.read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 1
+    path.write_bytes({"cut": data[:-100], "longer": data + b"!", "empty": b""}.get(damage, bytes(data)))
+    with refuses("dense-bunny.npz", "damaged"):
+        presets.load("dense-bunny")
+
+
+def foreign() -> dict[str, bytes]:
+    """Files that are no weights of the model of the next test."""
+    right = [weight.numpy() for weight in tiny().weights]
+    pickled = np.array([{"a": 1}], dtype=object)
+    single = io.BytesIO()
+    np.save(single, np.zeros(3))
+    whole = arrays(*right)
+    return {
+        "another shape": arrays(*right[:-1], np.zeros(7)),
+        "one too few": arrays(*right[:-1]),
+        "one too many": arrays(*right, np.zeros(7)),
+        "transposed": arrays(*(weight.T for weight in right)),
+        "other names": arrays(*right[1:], other=right[0]),
+        "pickled objects": arrays(pickled, *right[1:]),
+        "a single array": single.getvalue(),
+        "text": b"no weights",
+        "empty": b"",
+        "half": whole[: len(whole) // 2],
+        "no arrays": arrays(),
+    }
+
+
+def tiny() -> DenseFrameGenerator:
+    return DenseFrameGenerator((2, 4, 4, 1), latent_size=3, hidden=(4, 5))
+
+
+@pytest.mark.parametrize("kind", foreign())
+def test_foreign_files_are_refused_and_the_model_stays(tmp_path, kind):
+    model, path = tiny(), tmp_path / "foreign.npz"
+    before = model.get_weights()
+    path.write_bytes(foreign()[kind])
+    with refuses("foreign.npz"):
+        presets.set_weights(model, path)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_wrong_byte_anywhere_is_refused_or_harmless_even_without_a_hash(tmp_path):
+    model, path = tiny(), tmp_path / "weights.npz"
+    whole = arrays(*(weight.numpy().astype(np.float16) for weight in model.weights))
+    generator, refused = np.random.default_rng(0), 0
+    for _ in range(150):
+        data = bytearray(whole)
+        data[generator.integers(len(data))] = generator.integers(256)
+        path.write_bytes(data)
+        try:
+            presets.set_weights(model, path)
+        except ValueError:
+            refused += 1
+    assert refused > 50
+
+
+# ------------------------------------------------------------------------------------------------------ train
+
+
+def test_training_writes_a_card_and_weights_that_load(folder, small, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    keras.utils.set_random_seed(77)
+    model = presets.train(small, out, steps=2, verbose=0)
+    assert set(tree(out)) == {"small.json", "small.npz"}
+    card = json.loads((out / "small.json").read_text())
+    assert card["recipe"] == presets.card(small)["recipe"]
+    assert set(card["record"]) == RECORD
+    assert card["record"]["steps"] == 2
+    assert int(model.optimizer.iterations) == 2
+    assert set(card["record"]["scores"]) == {"loss", "psnr"}
+    for file in out.iterdir():
+        shutil.copy(file, folder)
+    loaded = presets.load(small)
+    assert loaded.generate(1, seed=0).tobytes() == model.generate(1, seed=0).tobytes()  # the rounded weights, both
+    loaded.compile("adam")
+    scores = loaded.evaluate(vidgen_tf.Footage("bunny", 4, 8).dataset(1, 1), steps=1, verbose=0, return_dict=True)
+    assert scores == pytest.approx(card["record"]["scores"], rel=1e-3)  # four digits are on the card
+
+    second = tmp_path / "second"
+    second.mkdir()
+    keras.utils.set_random_seed(78)  # what ran before does not matter
+    presets.train(small, second, steps=2, verbose=0)
+    assert (second / "small.npz").read_bytes() == (out / "small.npz").read_bytes()
+
+    presets.train(small, out, verbose=0)  # in place of the older files, with the recipe's own steps
+    assert json.loads((out / "small.json").read_text())["record"]["steps"] == 3
+    assert (second / "small.npz").read_bytes() != (out / "small.npz").read_bytes()
+
+
+def test_what_cannot_work_is_found_out_before_training(small, tmp_path, monkeypatch):
+    def trains(*args, **options):
+        raise AssertionError("the training has begun")
+
+    monkeypatch.setattr(keras.Model, "fit", trains)
+    before = tree(tmp_path)
+    with refuses("absent", "make it first", error=FileNotFoundError):
+        presets.train(small, tmp_path / "absent")
+    with refuses("'nonsense'"):
+        presets.train("nonsense", tmp_path)
+    for steps in (0, -1, 2.5):
+        with refuses("steps", repr(steps)):
+            presets.train(small, tmp_path, steps=steps)
+    assert tree(tmp_path) == before
+
+
+def test_an_interrupted_training_leaves_nothing(small, tmp_path, monkeypatch):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    out.mkdir()
+    for moment in ("fit", "evaluate"):
+        with monkeypatch.context() as patch:
+            patch.setattr(keras.Model, moment, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                presets.train(small, out, steps=1, verbose=0)
+        assert tree(out) == {}
