@@ -1,6 +1,6 @@
 """What several tests share: how a refusal must read, and clips whose truth is known."""
 
-import itertools
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,7 +46,17 @@ def smooth(time: int, height: int, width: int, channels: int = 3) -> np.ndarray:
 
 def tree(folder: Path) -> dict[str, bytes | None]:
     """Everything below a folder, hidden things too: path to content, None for folders."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in itertools.chain(folder.rglob("*"))
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def pytest_terminal_summary(terminalreporter):
+    """After the run: how long each notebook took, kernel start included; two ran at a time."""
+    seconds = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if ".ipynb" in getattr(report, "nodeid", ""):
+                seconds[report.nodeid.split("::")[0]] += report.duration
+    if seconds:
+        terminalreporter.section("seconds per notebook")
+        for name, total in sorted(seconds.items()):
+            terminalreporter.write_line(f"{total:6.1f}  {name}")

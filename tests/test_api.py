@@ -93,7 +93,7 @@ def test_every_argument_of_a_public_name_is_explained(name):
     value = getattr(vidgen_tf, name)
     signature = inspect.signature(value.__init__ if inspect.isclass(value) else value)
     arguments = [argument for argument in signature.parameters if argument not in ("self", "kwargs")]
-    missing = [argument for argument in arguments if not re.search(rf"\b{argument}\b", value.__doc__)]
+    missing = [argument for argument in arguments if not re.search(rf"\b{argument}\b", value.__doc__, re.I)]
     if inspect.isclass(value) and missing == ["name"]:
         missing = []
     assert missing == []

@@ -1,5 +1,7 @@
 """LiveFrames: the right moments, in order, as pictures that tell what they are."""
 
+import re
+
 import numpy as np
 import pytest
 from conftest import refuses, smooth
@@ -22,9 +24,7 @@ def fit(epochs: int, **options) -> list[Picture]:
     return shown
 
 
-@pytest.mark.parametrize(
-    ("epochs", "every", "after"), [(3, 1, [1, 2, 3]), (5, 2, [2, 4, 5]), (4, 2, [2, 4]), (2, 9, [2])]
-)
+@pytest.mark.parametrize(("epochs", "every", "after"), [(2, 1, [1, 2]), (5, 2, [2, 4, 5]), (2, 9, [2])])
 def test_it_shows_the_start_every_few_epochs_and_the_end(epochs, every, after):
     moments = ["before training", *(f"after epoch {epoch} of {epochs}" for epoch in after)]
     shown = fit(epochs, every=every)
@@ -53,9 +53,9 @@ def test_captions_say_moment_and_losses(monkeypatch):
 
 def test_the_description_holds_no_trained_number():
     # Notebooks are compared to the letter, and a trained number differs from processor to processor.
-    first, again = fit(2), fit(2)
-    assert [picture.description for picture in first] == [picture.description for picture in again]
-    assert all("loss" not in picture.description for picture in first)
+    for picture in fit(1):
+        assert set(re.findall(r"\d+", picture.description)) <= {"1", "2", "4", "6"}
+        assert "loss" not in picture.description
 
 
 def test_without_a_notebook_the_description_is_printed(capsys):

@@ -49,7 +49,7 @@ FAMILIES = [
 
 def compiled(family: Family) -> VideoModel:
     model = family.build()
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(keras.optimizers.Adam(0.02))
     return model
 
 
@@ -57,7 +57,7 @@ def weights_of(model: keras.Model) -> list[np.ndarray]:
     return [weight.numpy().copy() for weight in model.weights]
 
 
-def train(model: VideoModel, family: Family, epochs: int = 30, **options) -> VideoModel:
+def train(model: VideoModel, family: Family, epochs: int = 12, **options) -> VideoModel:
     model.fit(family.clips, family.condition, batch_size=len(family.clips), epochs=epochs, verbose=0, **options)
     return model
 
@@ -208,8 +208,8 @@ def test_fit_takes_a_dataset_as_well_and_learns_the_same(trained, family):
     data = (family.clips,) if family.condition is None else (family.clips, family.condition)
     dataset = tf.data.Dataset.from_tensors(data if len(data) == 2 else data[0]).repeat()
     model = compiled(family)
-    model.fit(dataset, epochs=1, steps_per_epoch=30, verbose=0)
-    # The same batches in the same order; float32 sums in another order drift by less than 1e-3 in 30 steps.
+    model.fit(dataset, epochs=1, steps_per_epoch=12, verbose=0)
+    # The same batches in the same order; float32 sums in another order drift by less than 1e-3 in 12 steps.
     for one, other in zip(weights_of(model), weights_of(trained), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-3)
 
@@ -233,12 +233,12 @@ def test_two_trainings_from_one_seed_give_the_same_weights():
         results = []
         for _ in range(2):
             keras.utils.set_random_seed(3)
-            results.append(weights_of(train(compiled(family), family, epochs=4)))
+            results.append(weights_of(train(compiled(family), family, epochs=2)))
         for first, again in zip(*results, strict=True):
             np.testing.assert_array_equal(first, again)
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 32])
+@pytest.mark.parametrize("batch_size", [1, 2])
 def test_every_batch_size_works(family, batch_size):
     model = compiled(family)
     model.fit(family.clips, family.condition, batch_size=batch_size, verbose=0)

@@ -70,12 +70,18 @@ def test_runs_on_any_machine_with_a_python_kernel(notebook):
 
 
 def test_lesson_claims_numbers(lesson):
-    claims = [cell for cell in cells_of(lesson) if re.search(r"vg\.claim\(|np\.testing\.assert|^assert ", source_of(cell), re.M)]
+    claims = [
+        cell
+        for cell in cells_of(lesson)
+        if re.search(r"vg\.claim\(|np\.testing\.assert|^assert ", source_of(cell), re.M)
+    ]
     assert len(claims) >= 8, "a lesson asserts what it says"
 
 
 def test_lesson_shows_something_often(lesson):
-    pictures = [cell for cell in cells_of(lesson) if any("image/png" in output.get("data", {}) for output in cell["outputs"])]
+    pictures = [
+        cell for cell in cells_of(lesson) if any("image/png" in output.get("data", {}) for output in cell["outputs"])
+    ]
     assert len(pictures) >= 10
 
 

@@ -111,7 +111,7 @@ def to_uint8(clips: np.ndarray) -> np.ndarray:
 
 
 def to_float(pictures: np.ndarray) -> np.ndarray:
-    """uint8 in [0, 255] as float32 in [-1, 1]; the shape stays, and `to_uint8` gives the same levels back.
+    """Pictures, uint8 in [0, 255], as float32 in [-1, 1]; the shape stays, and `to_uint8` gives the same levels back.
 
     Raises:
         ValueError: for a type other than uint8.
@@ -128,8 +128,9 @@ def to_float(pictures: np.ndarray) -> np.ndarray:
 def read_clip(
     path: str | os.PathLike, frames: int | None = None, size: int | tuple[int, int] | None = None, *, start: int = 0
 ) -> np.ndarray:
-    """Reads a clip from an mp4, gif or animated png (or whatever else FFmpeg and Pillow decode), or from
-    a folder of pictures in the order of their names.
+    """Reads a clip from a file, or from a folder of pictures in the order of their names.
+
+    A file may be an mp4, gif, animated png, or whatever else FFmpeg and Pillow decode.
 
     Args:
         path: the file or the folder.

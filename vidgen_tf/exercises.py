@@ -224,7 +224,7 @@ def blend_weight(answer) -> str | None:
     for weight, noise in ((0.2371, 0), (0.5, 0), (0.9134, 0), (0.0, 0), (1.0, 0), (0.3182, 0.2)):
         frame = (first + weight * (last - first) + noise * off.reshape(first.shape)).astype(np.float32)
         given = float(_array(answer, frame, first, last))
-        if abs(given - weight) > 1e-3:
+        if not abs(given - weight) <= 1e-3:  # NaN is no answer either
             case = f"a blend with {weight:.0%} of the last frame" + (" and something else in it" if noise else "")
             if abs(given - (1 - weight)) < 1e-3:
                 return f"for {case} it gives {given:.3f}: that is the share of the first frame."

@@ -62,13 +62,13 @@ def mean_clip(clips: np.ndarray) -> np.ndarray:
 
 
 def frozen(clips: np.ndarray) -> np.ndarray:
-    """A control: every clip stands still at its first frame. Perfect pictures, no motion. Same shape."""
+    """A control: the clips stand still, each at its first frame. Perfect pictures, no motion. Same shape."""
     clips = check_clips(clips)
     return np.repeat(clips[:, :1], clips.shape[1], axis=1)
 
 
 def shuffled(clips: np.ndarray, seed: int) -> np.ndarray:
-    """A control: the frames of every clip in a random order. Perfect pictures, no order in time. Same shape."""
+    """A control: the frames of all clips in random orders of this seed. Perfect pictures, no order in time. Same shape."""
     clips = check_clips(clips)
     generator = np.random.default_rng(check_seed(seed))
     return np.stack([clip[generator.permutation(len(clip))] for clip in clips])

@@ -58,9 +58,7 @@ class Picture:
         return path
 
 
-def filmstrip(
-    clips: np.ndarray, frames: int = 10, captions: Sequence[str] | None = None, first: int = 0
-) -> Picture:
+def filmstrip(clips: np.ndarray, frames: int = 10, captions: Sequence[str] | None = None, first: int = 0) -> Picture:
     """Frames at equal steps in time, from left to right, titled `Frame i`; one row a clip.
 
     Args:
