@@ -54,7 +54,7 @@ def pytest_terminal_summary(terminalreporter):
     seconds = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
-            if ".ipynb" in getattr(report, "nodeid", ""):
+            if ".ipynb::" in getattr(report, "nodeid", ""):
                 seconds[report.nodeid.split("::")[0]] += report.duration
     if seconds:
         terminalreporter.section("seconds per notebook")
