@@ -16,7 +16,7 @@ from vidgen_tf.preview import Picture, animation, compare, filmstrip, grid
 HOSTILE = [
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
     r"$\frac{",
-    "$x_",
+    r"$\frac{$ and $x_$",
     "two\nlines\r\tand a tab",
     "\x00\x07\x1b[31mred\x7f\u202e\u2028",
     "x" * 10_000,
@@ -192,14 +192,18 @@ def test_an_animation_keeps_colours_apart():
 
 
 def test_captions_stand_below_their_clips():
-    clips = np.repeat(steps(2)[None], 2, axis=0)
-    plain, _ = frames_of(animation(clips))
-    written, _ = frames_of(animation(clips, ["left", ""]))
-    height, width = plain[0].shape[:2]
-    np.testing.assert_allclose(written[0][:height], plain[0], atol=LEVELS)  # the pictures stay
-    below = written[0][height:]
-    assert (below[:, : width // 2] < 128).any()  # ink under the first
-    assert (below[:, width // 2 :] > 128).all()  # none under the second
+    clips = np.repeat(steps(2)[None], 3, axis=0)
+    for place in range(3):
+        captions = ["", "", ""]
+        captions[place] = "here"
+        (sheet, _), _ = frames_of(animation(clips, captions, columns=2))
+        cell_height, cell_width = (sheet.shape[0] + 4) // 2, (sheet.shape[1] + 4) // 2
+        inked = []
+        for index in range(3):
+            top, left = (index // 2) * cell_height, (index % 2) * cell_width
+            np.testing.assert_allclose(sheet[top : top + 128, left : left + 128], 10, atol=LEVELS)  # the picture stays
+            inked.append((sheet[top + 128 : top + cell_height - 4, left : left + 128] < 128).any())
+        assert inked == [index == place for index in range(3)]
 
 
 # --------------------------------------------------------------------------------------------------- captions
