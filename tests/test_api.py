@@ -108,14 +108,15 @@ def documented() -> list[str]:
 
 
 @pytest.mark.parametrize("name", documented())
-def test_every_public_function_and_class_has_a_docstring_of_its_own(name):
+def test_every_public_function_and_class_has_a_docstring(name):
     value = dict(PUBLIC)[name]
-    overrides = name.split(".")[-1] in {"sample", "read", "draw", "losses_of", "check_condition", "check_data"}
-    # A check of an exercise is an entry of a table: the exercise's text is in its notebook.
-    entry = name.startswith("vidgen_tf.exercises.") and hasattr(value, "__code__") and "answer" in value.__annotations__
-    if not value.__doc__:
-        assert overrides or entry or value in vars(importlib.import_module("vidgen_tf.exercises"))["CHECKS"].values()
-    assert not (inspect.isclass(value) and value.__doc__ is None)
+    if value in importlib.import_module("vidgen_tf.exercises").CHECKS.values():
+        pytest.skip(f"{name} is an entry of a table; the exercise's text is in its notebook")
+    if inspect.isfunction(value) and "." in value.__qualname__:  # a method may inherit what its base class says
+        owner = vars(importlib.import_module(value.__module__))[value.__qualname__.split(".")[0]]
+        assert inspect.getdoc(getattr(owner, value.__name__))
+    else:
+        assert value.__doc__
 
 
 @pytest.mark.parametrize("name", [name for name in vidgen_tf.__all__ if not inspect.isclass(getattr(vidgen_tf, name))])

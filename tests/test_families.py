@@ -263,7 +263,7 @@ def test_data_that_is_not_its_kind_is_refused_at_once_and_changes_nothing(family
         (clips[:, :, :, :-1], "(batch, 4, 6, 6, 3)"),
         (clips[..., :1], "(batch, 4, 6, 6, 3)"),
         (clips[:0], "empty"),
-        (None, "axes"),
+        (None, "array of numbers"),
     ):
         for use in (model.fit, model.evaluate):
             with refuses(word):

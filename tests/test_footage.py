@@ -189,7 +189,7 @@ def test_your_own_broken_file_is_refused(tmp_path):
 def test_one_picture_has_no_future(tmp_path):
     path = write_clip(tmp_path / "one.png", steps(1))
     assert len(Footage(path, 1, 8).clip) == 1
-    with refuses("one", "0 frames", "'test'"):
+    with refuses("one", "1 frames", "'test'"):
         Footage(path, 1, 8, part="test")
 
 

@@ -193,12 +193,16 @@ def test_shuffled_refuses_bad_seeds(seed):
 @pytest.mark.parametrize(
     ("value", "claims", "text"),
     [
-        (30.4, {"expected": 30, "within": 0.5}, "sharpness: 30 ± 0.5 dB ✔"),
-        (30.4, {"at_least": 30}, "sharpness: at least 30 dB ✔"),
-        (30.4, {"at_most": 30.4, "at_least": 1}, "sharpness: at least 1 dB, at most 30.4 dB ✔"),
+        (30.4, {"expected": 30, "within": 0.5}, "sharpness: measured 30.4 dB, claimed 30 ± 0.5 dB ✔"),
+        (30.4, {"at_least": 30}, "sharpness: measured 30.4 dB, claimed at least 30 dB ✔"),
+        (
+            30.4,
+            {"at_most": 30.4, "at_least": 1},
+            "sharpness: measured 30.4 dB, claimed at least 1 dB, at most 30.4 dB ✔",
+        ),
     ],
 )
-def test_a_claim_that_holds_prints_the_claim_and_not_the_number(capsys, value, claims, text):
+def test_a_claim_that_holds_prints_the_number_and_the_claim(capsys, value, claims, text):
     claim("sharpness", value, unit="dB", **claims)
     assert capsys.readouterr().out == f"{text}\n"
 
@@ -223,9 +227,13 @@ def test_a_claim_that_does_not_hold_stops_and_says_what_was_measured(capsys, val
 
 
 def test_a_claim_of_nothing_is_refused():
-    for nothing in ({}, {"expected": 3}, {"within": 3}):
-        with refuses("claims nothing"):
-            claim("sharpness", 3, **nothing)
+    with refuses("claims nothing"):
+        claim("sharpness", 3)
+    for half in ({"expected": 3}, {"within": 3}, {"expected": 3, "at_least": 2}, {"expected": 3, "within": np.inf}):
+        with refuses("both or none"):
+            claim("sharpness", 3, **half)
+    with refuses("one number"):
+        claim("sharpness", np.zeros(3), at_least=0)
 
 
 def test_metrics_know_nothing_of_networks():

@@ -108,10 +108,13 @@ def test_a_filmstrip_has_one_row_a_clip_in_order():
     np.testing.assert_allclose(middles[0, :, 1], middles[1, :, 1], atol=1)  # frame under frame
 
 
-def test_titles_count_from_the_first_frame(drawn):
-    filmstrip(steps(3), first=100)
-    compare({"real": steps(3)}, first=7)
-    assert [title for title, _ in drawn] == [f"Frame {number}" for number in (100, 101, 102, 7, 8, 9)]
+def test_titles_stand_above_their_frames(drawn):
+    filmstrip(steps(5), 3, titles=["a", "b", "c", "d", "e"])
+    compare({"real": steps(3)}, titles=["x", "y", "z"])
+    assert [title for title, _ in drawn] == ["a", "c", "e", "x", "y", "z"]
+    for titles in (["a", "b"], "abc"):
+        with refuses("titles", "3 frames"):
+            filmstrip(steps(3), titles=titles)
 
 
 def test_a_grid_shows_one_moment_of_each_clip_row_by_row(drawn):
@@ -294,7 +297,6 @@ def test_bad_numbers_are_refused(bad):
     }
     if bad != 0:
         calls["time"] = [lambda: grid(clips, time=bad)]
-        calls["first"] = [lambda: filmstrip(clips, first=bad), lambda: compare({"a": clips[0]}, first=bad)]
     for name, functions in calls.items():
         for function in functions:
             with refuses(name, repr(bad)):

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from vidgen_tf.clips import check_count, check_path
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns 0, or 1 after one clear sentence on the error stream."""
@@ -54,7 +56,8 @@ def list_all(chosen: argparse.Namespace) -> None:
     for name in presets.names():
         card = presets.card(name)
         record = card["record"]
-        scores = ", ".join(f"{key} {value:g}" for key, value in record["scores"].items())
+        part = "held-in" if card["recipe"]["test_config"] == card["recipe"]["world_config"] else "held-out"
+        scores = ", ".join(f"{part} {key} {value:g}" for key, value in record["scores"].items())
         print(
             f"  {name}: {card['recipe']['family']}, {record['steps']} steps in {record['minutes']:g} minutes, {scores}"
         )
@@ -63,18 +66,17 @@ def list_all(chosen: argparse.Namespace) -> None:
 def demo(chosen: argparse.Namespace) -> None:
     """Lesson 1: the dense frame generator learns a real clip; a filmstrip, an animation and an mp4 are written."""
     import vidgen_tf as vg
-    from vidgen_tf.clips import check_count
     from vidgen_tf.quiet import keras, tf
 
-    check_count(chosen.steps, "steps")
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    epochs = min(6, check_count(chosen.steps, "steps"))
+    steps = chosen.steps // epochs
+    _make_folder(chosen.out)
     world = vg.Footage("bunny", frames=None, size=64)
     model = vg.DenseFrameGenerator(world.clip_shape)
     model.compile(keras.optimizers.Adam(1e-3))
-    print(f"Training on {len(world.clip)} frames of {world.credit} ({world.licence}), {chosen.steps} steps …")
-    epochs = min(6, chosen.steps)
+    print(f"Training on {len(world.clip)} frames of {world.credit} ({world.licence}), {epochs * steps} steps …")
     data = tf.data.Dataset.from_tensors(world.clip[None]).repeat()
-    model.fit(data, epochs=epochs, steps_per_epoch=chosen.steps // epochs, verbose=2)
+    model.fit(data, epochs=epochs, steps_per_epoch=steps, verbose=2)
     learned, new = model.decode(model.codes.numpy()), model.generate(1, seed=1)
     print(f"Held-in frames: {vg.psnr(world.clip[None], learned)[0]:.1f} dB")
     strip = vg.compare({"real": world.clip, "learned": learned[0], "new path": new[0]})
@@ -83,15 +85,22 @@ def demo(chosen: argparse.Namespace) -> None:
     print("Video:     ", vg.write_clip(chosen.out / "new_frames.mp4", new[0], fps=25))
 
 
+def _make_folder(path: Path) -> None:
+    """Makes the folder and those around it, or says in one sentence why not."""
+    try:
+        check_path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"{path} cannot be made a folder: {error.strerror}; give another name.") from None
+
+
 def train(chosen: argparse.Namespace) -> None:
     """Follows a preset's recipe and writes card and weights."""
     from vidgen_tf import presets
-    from vidgen_tf.clips import check_count
 
     presets.card(chosen.name)  # what cannot work is found out before a folder is made
     if chosen.steps is not None:
         check_count(chosen.steps, "steps")
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    _make_folder(chosen.out)
     presets.train(chosen.name, chosen.out, steps=chosen.steps)
     print(f"Wrote {chosen.out / chosen.name}.json and .npz")
 

@@ -14,11 +14,10 @@ from vidgen_tf.quiet import keras
 
 
 class LiveFrames(keras.callbacks.Callback):
-    """Shows a filmstrip at the start of training and after every few epochs.
+    """Shows a filmstrip before training, after epochs 1, 2, 4, 8, …, and after the last: learning is fastest at first.
 
     Args:
-        clips_of: what to show: model to clips (count, time, height, width, channels).
-        every: epochs between two filmstrips.
+        clips_of: what to show: model to a clip (time, height, width, channels), or to a batch of clips.
         frames: frames in a filmstrip at most.
         show: what is done with each `Picture`; None shows it in the notebook.
     """
@@ -26,23 +25,26 @@ class LiveFrames(keras.callbacks.Callback):
     def __init__(
         self,
         clips_of: Callable[[keras.Model], np.ndarray],
-        every: int = 1,
         frames: int = 10,
         show: Callable[[preview.Picture], None] | None = None,
     ):
         super().__init__()
-        self.clips_of, self.every, self.frames = clips_of, check_count(every, "every"), check_count(frames, "frames")
+        if not callable(clips_of):
+            raise ValueError(f"clips_of is {clips_of!r:.60}, but a function from the model to clips was expected.")
+        self.clips_of, self.frames = clips_of, check_count(frames, "frames")
         self.show = show or _display
 
     def on_train_begin(self, logs=None):
         self._picture("before training", {})
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]:
-            self._picture(f"after epoch {epoch + 1} of {self.params['epochs']}", logs or {})
+        done, last = epoch + 1, self.params["epochs"]
+        if done & (done - 1) == 0 or done == last:  # a power of two has a single bit
+            self._picture(f"after epoch {done} of {last}", logs or {})
 
     def _picture(self, moment: str, logs: dict) -> None:
-        clips = self.clips_of(self.model)
+        clips = np.asarray(self.clips_of(self.model))
+        clips = clips[None] if clips.ndim == 4 else clips
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in logs.items())
         captions = [f"{moment}: {numbers}" if numbers else moment] + [""] * (len(clips) - 1)
         picture = preview.filmstrip(clips, self.frames, captions)

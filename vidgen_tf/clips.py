@@ -9,7 +9,9 @@ one more axis in front. Channels are 1 (grey) or 3 (red, green, blue). Files and
 Every check raises ValueError with one sentence: what came, what was expected, how to mend it.
 """
 
+import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -43,12 +45,7 @@ def check_clips(clips: np.ndarray, *, batch: bool = True, name: str = "clips") -
         ValueError: for the wrong number of axes, an empty axis, channels other than 1 or 3,
             a type other than float32, NaN, or values outside [-1, 1].
     """
-    try:
-        clips = np.asarray(clips)
-    except ValueError:
-        raise ValueError(
-            f"{name} is a list of arrays of different shapes; cut or resize them, then stack them."
-        ) from None
+    clips = as_array(clips, name)
     axes = ("count", "time", "height", "width", "channels")[0 if batch else 1 :]
     if clips.ndim != len(axes):
         hint = "take one with clips[0]" if clips.ndim > len(axes) else "add an axis with clip[None]"
@@ -69,6 +66,34 @@ def check_clips(clips: np.ndarray, *, batch: bool = True, name: str = "clips") -
             "scale them, or bound them with numpy.clip."
         )
     return clips
+
+
+def as_array(values, name: str) -> np.ndarray:
+    """The values as an array, if they are numbers of one shape; else ValueError."""
+    try:
+        values = np.asarray(values)
+    except ValueError:
+        raise ValueError(
+            f"{name} is a list of arrays of different shapes; cut or resize them, then stack them."
+        ) from None
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{name} holds {values.dtype.name} values, but an array of numbers was expected.")
+    return values
+
+
+def check_values(shape: tuple[int, ...], name: str) -> None:
+    """ValueError if an array of this shape would have more than 2²⁹ values (2 GiB as float32)."""
+    if (values := math.prod(int(side) for side in shape)) > MAX_VALUES:
+        raise ValueError(
+            f"{name} of shape {shape} would have {values:.2g} values, but at most {MAX_VALUES:.2g} fit; ask for fewer or smaller."
+        )
+
+
+def check_path(path: str | os.PathLike) -> Path:
+    """The path as a Path, if it can be one; else ValueError."""
+    if not isinstance(path, (str, os.PathLike)) or not str(path) or "\0" in str(path) or len(str(path)) > 1000:
+        raise ValueError(f"the path is {path!r:.60}, but the name of a file or folder was expected.")
+    return Path(path)
 
 
 def check_count(count: int, name: str = "count", *, least: int = 1) -> int:
@@ -99,7 +124,7 @@ def to_uint8(clips: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: for anything but floats in [-1, 1]; NaN too.
     """
-    clips = np.asarray(clips)
+    clips = as_array(clips, "to_uint8's argument")
     if clips.dtype.kind != "f":
         raise ValueError(f"to_uint8 got type {clips.dtype}, but floats in [-1, 1] were expected.")
     if clips.size and not (clips.min() >= -1 and clips.max() <= 1):
@@ -116,7 +141,7 @@ def to_float(pictures: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: for a type other than uint8.
     """
-    pictures = np.asarray(pictures)
+    pictures = as_array(pictures, "to_float's argument")
     if pictures.dtype != np.uint8:
         raise ValueError(f"to_float got type {pictures.dtype}, but uint8 in [0, 255] was expected.")
     return pictures.astype(np.float32) / np.float32(127.5) - np.float32(1)
@@ -147,7 +172,7 @@ def read_clip(
         ValueError: for a file that is broken or no video, for pictures of more than 8192 pixels a side,
             and for a result of more than 2 GiB: it stops before the memory is taken.
     """
-    path = Path(path)
+    path = check_path(path)
     if frames is not None:
         check_count(frames, "frames")
     check_count(start, "start", least=0)
@@ -236,14 +261,23 @@ def _pictures_of(path: Path) -> Iterator[Image.Image]:
                     raise
                 yield image.convert("RGB")
     else:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options={"err_detect": "explode"}) as container:
             if not container.streams.video:
                 raise _RefusedError(f"{path} has no video in it; give an mp4, gif or animated png.")
             stream = container.streams.video[0]
             _check_side(path, stream.width or 0, stream.height or 0)
+            seen = 0.0  # seconds
             for frame in container.decode(stream):
+                if frame.is_corrupt:
+                    raise _RefusedError(f"{path} is damaged after {seen:.1f} seconds; get the file anew.")
                 _check_side(path, frame.width, frame.height)
+                seen = max(seen, frame.time or 0)
                 yield frame.to_image()
+            promised = (container.duration or 0) / av.time_base  # of the longest stream
+            if len(container.streams) == 1 and promised - seen > max(1.0, 0.1 * promised):
+                raise _RefusedError(
+                    f"{path} promises {promised:.1f} seconds and ends after {seen:.1f}; it is cut short."
+                )
 
 
 def fit_picture(picture: Image.Image, size: tuple[int, int] | None) -> Image.Image:
@@ -268,7 +302,7 @@ def write_clip(path: str | os.PathLike, clip: np.ndarray, fps: float = 12) -> Pa
     (256 colours; a frame lasts whole hundredths of a second, and one that repeats is stored once and lasts longer),
     `.png` or `.apng` (animated, exact), or no ending: a folder of numbered PNG pictures (exact).
     The file is written under another name and renamed when it is whole: it is there entirely or not at all.
-    An older file of that name is replaced; an older folder is replaced only if it holds nothing but pictures.
+    An older file of that name is replaced; an older folder only if it holds nothing but such numbered pictures.
 
     Args:
         path: where to; the folder around it must exist.
@@ -282,8 +316,10 @@ def write_clip(path: str | os.PathLike, clip: np.ndarray, fps: float = 12) -> Pa
         ValueError: for a bad clip, frame rate or ending.
         OSError: where the path cannot be written; nothing is left behind.
     """
-    path = Path(path)
+    path = check_path(path)
     pictures = to_uint8(check_clips(clip, batch=False, name="clip"))
+    if max(pictures.shape[1:3]) > MAX_SIDE:
+        raise ValueError(f"clip has frames of {pictures.shape[1:3]} pixels, but at most {MAX_SIDE} a side are written.")
     fps = check_fps(fps)
     writers = {".mp4": _write_mp4, ".gif": _write_gif, ".png": _write_png, ".apng": _write_png, "": _write_folder}
     if path.suffix.lower() not in writers:
@@ -296,12 +332,26 @@ def write_clip(path: str | os.PathLike, clip: np.ndarray, fps: float = 12) -> Pa
 @contextmanager
 def whole_or_absent(path: Path) -> Iterator[Path]:
     """Hands out a temporary path beside `path`; renames it to `path` at the end, or removes it on an error."""
-    path = Path(path)
+    path = check_path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in; make it first.")
-    if path.is_dir() and not all(file.is_file() and file.suffix.lower() in PICTURES for file in path.iterdir()):
-        raise ValueError(f"{path} is a folder with other things than pictures in it; give another name.")
-    room = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    if path.is_dir() and not all(re.fullmatch(r"\d{5}\.png", file.name) for file in path.iterdir()):
+        raise ValueError(
+            f"{path} is a folder with other things in it than pictures of an older clip; give another name."
+        )
+    try:
+        with _room_beside(path) as part:
+            yield part
+    except OSError as error:
+        if error.errno is None:
+            raise
+        kind = type(error) if type(error) in (PermissionError, FileNotFoundError) else OSError
+        raise kind(f"{path} cannot be written: {error.strerror}; free some space or give another place.") from None
+
+
+@contextmanager
+def _room_beside(path: Path) -> Iterator[Path]:
+    room = Path(tempfile.mkdtemp(prefix=".vidgen.", dir=path.parent))
     try:
         (room / "new").mkdir()
         yield room / "new" / path.name

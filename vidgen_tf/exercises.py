@@ -18,6 +18,11 @@ from vidgen_tf import metrics
 from vidgen_tf.clips import to_float
 
 CHECKS: dict[str, Callable[[Any], str | None]] = {}
+HINTS = {  # what NumPy says, and what a reader can do about it
+    "broadcast": " (the shapes do not fit: make one of them a column with [:, None]?)",
+    "matmul": " (for a sum over all pixels write np.sum(a * b))",
+    "CastingError": " (convert with .astype('float32') before you compute)",
+}
 
 
 @dataclass(frozen=True)
@@ -56,14 +61,14 @@ def check(name: str, answer: Any) -> Verdict:
 
     Args:
         name: of the exercise, as the notebook gives it, such as "00.1".
-        answer: the reader's function or value; `...` or a function that returns `...` is not attempted.
+        answer: the reader's function; `...` or a function that returns `...` is not attempted.
 
     Returns:
         A Verdict; shown when it is the last line of a cell. It never raises.
     """
     if not isinstance(name, str) or name not in CHECKS:
         return Verdict("wrong", f"there is no exercise {name!r}; known: {', '.join(sorted(CHECKS))}.")
-    if answer is ... or answer is None:
+    if answer is ...:
         return Verdict("not attempted", "replace the ... by your answer and run the cell again.")
     try:
         with np.errstate(all="ignore"):
@@ -73,7 +78,9 @@ def check(name: str, answer: Any) -> Verdict:
     except KeyboardInterrupt:
         return Verdict("wrong", "the check was interrupted; does your function end?")
     except BaseException as error:  # whatever the reader's function does, the notebook goes on
-        return Verdict("wrong", f"it stopped with {_one_line(error)}")
+        words = _one_line(error)
+        hint = next((hint for sign, hint in HINTS.items() if sign in words), "")
+        return Verdict("wrong", f"it stopped with {words}{hint}")
     return Verdict("wrong", fault) if fault else Verdict("right", "the check found no fault.")
 
 
@@ -89,8 +96,10 @@ def _call(function: Any, *arguments) -> Any:
         raise TypeError(f"a function was expected, not {type(function).__name__}; give its name without brackets")
     copies = [argument.copy() if isinstance(argument, np.ndarray) else argument for argument in arguments]
     result = function(*copies)
-    if result is ... or result is None:
+    if result is ...:
         raise NotAttemptedError
+    if result is None:
+        raise TypeError("the function returns nothing; is its `return` missing?")
     return result
 
 
@@ -100,6 +109,14 @@ def _array(function: Any, *arguments) -> np.ndarray:
     if result.dtype.kind not in "biuf":
         raise TypeError(f"numbers were expected as the answer, not {type(result.flat[0]).__name__}")
     return result
+
+
+def _number(function: Any, *arguments) -> float:
+    """As `_call`, with the answer as one number."""
+    result = _array(function, *arguments)
+    if result.size != 1:
+        raise TypeError(f"one number was expected as the answer, not an array of shape {result.shape}")
+    return float(result.reshape(()))
 
 
 def _moving_clips(seed: int, count: int = 6) -> np.ndarray:
@@ -116,7 +133,7 @@ def _moving_clips(seed: int, count: int = 6) -> np.ndarray:
 def raw_bytes(answer) -> str | None:
     for seconds, fps, height, width in ((1, 1, 1, 1), (10, 25, 720, 1280), (2, 12, 32, 48), (3, 30, 64, 64)):
         right = seconds * fps * height * width * 3
-        given = float(_array(answer, seconds, fps, height, width))
+        given = _number(answer, seconds, fps, height, width)
         if given != right:
             case = f"{seconds} s at {fps} frames/s of {height}×{width}"
             hints = {
@@ -126,7 +143,7 @@ def raw_bytes(answer) -> str | None:
                 right / fps: "count the frames: seconds times frames per second",
             }
             hint = hints.get(given, "multiply frames, height, width, channels, and bytes a number")
-            return f"for {case} it gives {given:g}, but {right} bytes are needed; {hint}."
+            return f"for {case} it gives {given:,.10g}, but {right:,} bytes are needed; {hint}."
     return None
 
 
@@ -140,8 +157,12 @@ def to_range(answer) -> str | None:
         return f"the answer has type {result.dtype}, but float32 was asked for; end with .astype('float32')."
     if not np.allclose(result, to_float(levels), atol=1e-5):
         low, high = float(result.flat[0]), float(result.flat[-1])
+        if low < high and (np.diff(result.ravel()) < 0).any():
+            return "some brighter pixels came out darker: uint8 ran over; convert to float32 before you compute."
+        if len(np.unique(result)) < 250:
+            return "different levels came out equal; is there a `//` or a rounding on the way?"
         if abs(low + 1) < 1e-3 and abs(high - 1) < 1e-3:
-            return "the ends are right, but the levels between are not; is something cut off at 255 on the way?"
+            return "the ends are right, but the levels between are not evenly spaced."
         return f"0 became {low:g} and 255 became {high:g}, but -1 and 1 were asked for."
     dim = levels[:, 4:8]
     if not np.allclose(_array(answer, dim), to_float(dim), atol=1e-5):
@@ -181,7 +202,7 @@ def parameters(answer) -> str | None:
     for latent, hidden, height, width in ((100, (256, 512), 64, 64), (2, (3, 5), 1, 1), (16, (32, 8), 4, 6)):
         sizes = [latent, *hidden, height * width * 3]
         right = sum(a * b + b for a, b in pairwise(sizes))
-        given = float(_array(answer, latent, hidden, height, width))
+        given = _number(answer, latent, hidden, height, width)
         if given != right:
             weights = sum(a * b for a, b in pairwise(sizes))
             grey = [*sizes[:-1], height * width]
@@ -189,9 +210,13 @@ def parameters(answer) -> str | None:
                 weights: "each unit also has a bias",
                 sum(a * b + b for a, b in pairwise(grey)): "each pixel has three numbers",
                 right - (latent * hidden[0] + hidden[0]): "the first layer, from the code, is missing",
+                right - (sizes[-2] + 1) * sizes[-1]: "the last layer, to the pixels, is missing",
+                right - sizes[-1]: "the last layer has biases too",
             }
             hint = hints.get(given, "a dense layer from a to b units has a·b weights and b biases")
-            return f"for code {latent}, hidden {hidden}, {height}×{width} it gives {given:g}, not {right}; {hint}."
+            return (
+                f"for code {latent}, hidden {hidden}, {height}×{width} it gives {given:,.10g}, not {right:,}; {hint}."
+            )
     return None
 
 
@@ -223,9 +248,11 @@ def blend_weight(answer) -> str | None:
     off = other.ravel() - line * (other.ravel() @ line) / (line @ line)  # a direction that no blend explains
     for weight, noise in ((0.2371, 0), (0.5, 0), (0.9134, 0), (0.0, 0), (1.0, 0), (0.3182, 0.2)):
         frame = (first + weight * (last - first) + noise * off.reshape(first.shape)).astype(np.float32)
-        given = float(_array(answer, frame, first, last))
+        given = _number(answer, frame, first, last)
         if not abs(given - weight) <= 1e-3:  # NaN is no answer either
             case = f"a blend with {weight:.0%} of the last frame" + (" and something else in it" if noise else "")
+            if not np.isfinite(given):
+                return f"for {case} it gives {given}: divide one sum by another, not pixel by pixel."
             if abs(given - (1 - weight)) < 1e-3:
                 return f"for {case} it gives {given:.3f}: that is the share of the first frame."
             return f"for {case} it gives {given:.3f}, but the nearest blend has {weight:.3f}."

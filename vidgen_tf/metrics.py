@@ -6,7 +6,7 @@ unless they say otherwise. A measure is worth nothing until it has been tried on
 
 import numpy as np
 
-from vidgen_tf.clips import check_clips, check_count, check_seed
+from vidgen_tf.clips import as_array, check_clips, check_count, check_seed, check_values
 
 
 def psnr(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
@@ -52,7 +52,9 @@ def neighbor_correlation(clips: np.ndarray) -> np.ndarray:
 def repeat_last(given: np.ndarray, time: int) -> np.ndarray:
     """The baseline of all prediction: the last given frame, `time` times over. (count, time, …)."""
     check_count(time, "time")
-    return np.repeat(check_clips(given, name="given")[:, -1:], time, axis=1)
+    given = check_clips(given, name="given")
+    check_values((len(given), time, *given.shape[2:]), "the clips")
+    return np.repeat(given[:, -1:], time, axis=1)
 
 
 def mean_clip(clips: np.ndarray) -> np.ndarray:
@@ -93,10 +95,10 @@ def claim(
     at_most: float | None = None,
     unit: str = "",
 ) -> None:
-    """Asserts what the text claims, and prints the claim, not the number measured just now.
+    """Asserts what the text claims, and prints the number measured just now beside the claim.
 
-    A trained number differs in its last digits from processor to processor, so a lesson prints its claim with
-    a band: the same text wherever the claim holds, which the regression test compares to the letter.
+    A trained number differs in its last digits from processor to processor, so a lesson claims a band; the
+    regression test compares the claim to the letter and passes over the word that follows "measured".
 
     Args:
         what: is measured.
@@ -107,11 +109,19 @@ def claim(
 
     Raises:
         AssertionError: where the claim does not hold; it says what was measured.
-        ValueError: if nothing is claimed.
+        ValueError: if nothing is claimed, or the value is no number.
     """
+    value = as_array(value, "value")
+    if value.size != 1:
+        raise ValueError(f"claim({what!r}, …) got an array of shape {value.shape}, but one number was expected.")
+    value = float(value.reshape(()))
     unit = f" {unit}" if unit else ""
     bounds = []
-    if expected is not None and within is not None:
+    if (expected is None) != (within is None) or (within is not None and not 0 <= within < np.inf):
+        raise ValueError(
+            f"claim({what!r}, …) has expected={expected} and within={within}, but both or none were expected."
+        )
+    if expected is not None:
         bounds.append((f"{expected:g} ± {within:g}{unit}", abs(value - expected) <= within))
     if at_least is not None:
         bounds.append((f"at least {at_least:g}{unit}", value >= at_least))
@@ -124,4 +134,4 @@ def claim(
         raise AssertionError(
             f"{what}: measured {value:.4g}{unit}, but the lesson claims {said}; did you change a cell?"
         )
-    print(f"{what}: {said} ✔")
+    print(f"{what}: measured {value:.4g}{unit}, claimed {said} ✔")

@@ -10,7 +10,9 @@ classes that the package itself names.
 import hashlib
 import io
 import json
+import os
 import platform
+import shutil
 import time
 from datetime import date
 from pathlib import Path
@@ -103,6 +105,9 @@ def train(name: str, folder: Path, *, steps: int | None = None, verbose: int = 2
         recipe["batch_size"], recipe["seed"] + 1
     )
     model = build(recipe)
+    needed = 2 * model.count_params() + 10_000  # bytes
+    if (free := shutil.disk_usage(folder).free) < needed:
+        raise OSError(f"{folder} has {free:,} bytes free, but the weights need {needed:,}; free some space first.")
     rate = keras.optimizers.schedules.CosineDecay(recipe["learning_rate"], steps)
     model.compile(keras.optimizers.Adam(rate))
     started = time.perf_counter()
@@ -116,7 +121,7 @@ def train(name: str, folder: Path, *, steps: int | None = None, verbose: int = 2
         "date": date.today().isoformat(),
         "steps": steps,
         "minutes": round(minutes, 2),
-        "hardware": f"{platform.machine()}, {len(tf.config.list_physical_devices('GPU'))} GPUs",
+        "hardware": f"{platform.machine()}, {os.cpu_count()} cores, {len(tf.config.list_physical_devices('GPU'))} GPUs",
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "scores": {
@@ -125,8 +130,7 @@ def train(name: str, folder: Path, *, steps: int | None = None, verbose: int = 2
         },
         "sha256": hashlib.sha256(file.getvalue()).hexdigest(),
     }
-    with whole_or_absent(folder / f"{name}.npz") as part:
-        part.write_bytes(file.getvalue())
-    with whole_or_absent(folder / f"{name}.json") as part:
-        part.write_text(json.dumps({"recipe": recipe, "record": record}, indent=2) + "\n", encoding="utf-8")
+    with whole_or_absent(folder / f"{name}.npz") as weights, whole_or_absent(folder / f"{name}.json") as text:
+        weights.write_bytes(file.getvalue())
+        text.write_text(json.dumps({"recipe": recipe, "record": record}, indent=2) + "\n", encoding="utf-8")
     return model

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from vidgen_tf.clips import check_clips, check_count, check_fps, to_uint8, whole_or_absent
+from vidgen_tf.clips import as_array, check_clips, check_count, check_fps, to_uint8, whole_or_absent
 
 MAX_CELLS = 200  # pictures in one figure
 MAX_ASPECT = 16  # how many times longer than wide a picture in a figure may be, or wider than long
@@ -58,21 +58,26 @@ class Picture:
         return path
 
 
-def filmstrip(clips: np.ndarray, frames: int = 10, captions: Sequence[str] | None = None, first: int = 0) -> Picture:
+def filmstrip(
+    clips: np.ndarray,
+    frames: int = 10,
+    captions: Sequence[str] | None = None,
+    titles: Sequence[str] | None = None,
+) -> Picture:
     """Frames at equal steps in time, from left to right, titled `Frame i`; one row a clip.
 
     Args:
         clips: a clip or a batch of clips.
         frames: how many frames to show at most.
         captions: one a clip, written above its row.
-        first: the number of the first frame, for the titles.
+        titles: one for each frame of a clip; None numbers them `Frame 0`, `Frame 1`, …
 
     Raises:
         ValueError: for clips that break the convention, captions that do not fit, or more than 200 pictures.
     """
     clips = _batch(clips)
     captions = _captions(captions, len(clips))
-    times, titles = _moments(clips, frames, first)
+    times, titles = _moments(clips, frames, titles)
     titles = [titles for _ in clips]
     description = f"Filmstrip of {_described(clips)}, {len(times)} frames shown"
     return _table(clips[:, times], titles, [""] * len(clips), captions, description)
@@ -106,27 +111,27 @@ def grid(
     )  # fmt: skip
 
 
-def compare(rows: Mapping[str, np.ndarray], frames: int = 8, first: int = 0) -> Picture:
+def compare(rows: Mapping[str, np.ndarray], frames: int = 8, titles: Sequence[str] | None = None) -> Picture:
     """Clips below each other, frame under frame, each row with its name at the left.
 
     Args:
         rows: name to clip (time, height, width, channels); all with the same number of frames and frame size.
         frames: how many frames to show at most.
-        first: the number of the first frame, for the titles.
+        titles: one for each frame of a clip; None numbers them `Frame 0`, `Frame 1`, …
 
     Raises:
         ValueError: for no rows, or clips of different shapes.
     """
     if not isinstance(rows, Mapping) or not rows:
         raise ValueError("compare got no rows, but a dictionary with a name and a clip for each row was expected.")
-    clips = [check_clips(np.asarray(clip), batch=False, name=f"the clip {name!r}") for name, clip in rows.items()]
+    clips = [check_clips(clip, batch=False, name=f"the clip {name!r}") for name, clip in rows.items()]
     shapes = {clip.shape[:3] for clip in clips}
     if len(shapes) > 1:
         raise ValueError(
             f"compare got clips of shapes {sorted(shapes)}, but one shape was expected; cut or resize them."
         )
     clips = np.stack([np.repeat(clip, 3 // clip.shape[-1], axis=-1) for clip in clips])
-    times, titles = _moments(clips, frames, first)
+    times, titles = _moments(clips, frames, titles)
     titles = [titles] + [[""] * len(times)] * (len(clips) - 1)
     return _table(clips[:, times], titles, list(rows), None, f"Comparison of {', '.join(map(_plain, rows))}")
 
@@ -183,15 +188,19 @@ def animation(
     return Picture(_png(sheets, 1000 / fps), f"Animation of {_described(clips)}")
 
 
-def _moments(clips: np.ndarray, frames: int, first: int) -> tuple[np.ndarray, list[str]]:
+def _moments(clips: np.ndarray, frames: int, titles: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:
     """At most `frames` equal steps in time, and their titles."""
-    times = np.unique(np.linspace(0, clips.shape[1] - 1, check_count(frames, "frames")).round().astype(int))
-    check_count(first, "first", least=0)
-    return times, [f"Frame {first + time}" for time in times]
+    time = clips.shape[1]
+    if titles is None:
+        titles = [f"Frame {moment}" for moment in range(time)]
+    if isinstance(titles, str) or len(titles) != time:
+        raise ValueError(f"{len(titles)} titles came for clips of {time} frames, but one for each frame was expected.")
+    times = np.unique(np.linspace(0, time - 1, min(time, check_count(frames, "frames"))).round().astype(int))
+    return times, [_plain(titles[moment]) for moment in times]
 
 
 def _batch(clips: np.ndarray) -> np.ndarray:
-    clips = np.asarray(clips)
+    clips = as_array(clips, "clips")
     return check_clips(clips[None] if clips.ndim == 4 else clips)
 
 
@@ -245,6 +254,8 @@ def _table(cells, titles, names, captions, description) -> Picture:
     heads = [head + (0.3 if captions else 0) for head in heads]
     picture_height = inch * height / width
     size = (margin + columns * inch + 0.05, rows * picture_height + sum(heads) + 0.05)
+    if size[0] * size[1] * 100**2 > MAX_PIXELS // 4:
+        raise ValueError(f"A figure of {100 * size[0]:.0f}×{100 * size[1]:.0f} pixels is too large; show fewer clips.")
     figure = Figure(figsize=size, dpi=100, facecolor="white", layout="none")
     above = 0.0  # inches from the top
     for row in range(rows):

@@ -18,9 +18,11 @@ Everything else is Keras's own: `compile`, `fit`, `evaluate`, `save`. Data is `c
 Then add the family to the list in `tests/test_families.py` and write its lesson.
 """
 
+from contextlib import contextmanager
+
 import numpy as np
 
-from vidgen_tf.clips import check_clips, check_count, check_seed
+from vidgen_tf.clips import as_array, check_clips, check_count, check_seed, check_values
 from vidgen_tf.quiet import keras, tf
 
 
@@ -67,15 +69,20 @@ class VideoModel(keras.Model):
         """
         check_count(count)
         check_seed(seed)
+        check_values((count, *self.clip_shape), "the clips")
         clips = np.asarray(self.draw(count, self.check_condition(condition, count), seed), np.float32)
         if clips.shape != (count, *self.clip_shape):
             raise RuntimeError(f"{type(self).__name__}.draw made {clips.shape}, not {(count, *self.clip_shape)}.")
-        if not np.isfinite(clips).all():
+        return np.clip(self.check_finite(clips), -1, 1)
+
+    def check_finite(self, made: np.ndarray) -> np.ndarray:
+        """What the model made, if it has no NaN or infinity; else ValueError."""
+        if not np.isfinite(made).all():
             raise ValueError(
-                f"{type(self).__name__} made NaN or infinite pixels: its weights are broken; "
+                f"{type(self).__name__} made NaN or infinite numbers: its weights are broken; "
                 "build it anew and train it with a smaller learning rate."
             )
-        return np.clip(clips, -1, 1)
+        return made
 
     def check_condition(self, condition: np.ndarray | None, count: int) -> np.ndarray | None:
         """The condition as an array with one entry for each of `count` clips, or ValueError."""
@@ -83,12 +90,17 @@ class VideoModel(keras.Model):
             return None
         if not self.conditional:
             raise ValueError(f"{type(self).__name__} takes no condition, but one was given; leave it out.")
-        condition = np.asarray(condition)
+        condition = as_array(condition, "condition")
         if condition.ndim == 0 or len(condition) != count:
             raise ValueError(
                 f"condition has shape {condition.shape}, but one entry for each of {count} clips was expected."
             )
         return condition
+
+    def check_condition_spec(self, spec) -> None:
+        """ValueError if the conditions of a dataset, of which only shape and type are known, cannot fit."""
+        if not self.conditional:
+            raise ValueError(f"{type(self).__name__} takes no condition, but the dataset holds pairs; leave it out.")
 
     @classmethod
     def from_preset(cls, name: str) -> "VideoModel":
@@ -115,6 +127,13 @@ class VideoModel(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         self.check_shape(x)
+        lowest, highest = tf.reduce_min(x), tf.reduce_max(x)  # NaN spreads to both
+        checks = [
+            tf.debugging.assert_greater_equal(lowest, -1.0, "the clips have values below -1, or NaN"),
+            tf.debugging.assert_less_equal(highest, 1.0, "the clips have values above 1, or NaN"),
+        ]
+        with tf.control_dependencies([check for check in checks if check is not None]):
+            x = tf.identity(x)
         losses = self.losses_of(x, y, training)
         for name, term in self.terms.items():
             term.update_state(losses[name])
@@ -125,16 +144,25 @@ class VideoModel(keras.Model):
         x, y = self.check_data(x, y)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # a dataset has its own order; Keras warns otherwise
+        for name in {"epochs", "batch_size", "steps_per_epoch"} & kwargs.keys():
+            if kwargs[name] is not None:
+                check_count(kwargs[name], name)
         try:
-            return super().fit(x, y, **kwargs)
+            with refusals_in_one_sentence():
+                return super().fit(x, y, **kwargs)
         except Exception:
             self.train_function = None  # a step that failed while it was traced cannot be traced again
             raise
 
+    def predict(self, *args, **kwargs):
+        """There is no prediction of clips from clips: raises ValueError and says what to call instead."""
+        raise ValueError(f"{type(self).__name__} makes clips with generate(count, seed=0); it has no predict.")
+
     def evaluate(self, x=None, y=None, **kwargs):
         """`keras.Model.evaluate`, after a look at the data."""
         x, y = self.check_data(x, y)
-        return super().evaluate(x, y, **kwargs)
+        with refusals_in_one_sentence():
+            return super().evaluate(x, y, **kwargs)
 
     def check_data(self, x, y=None) -> tuple:
         """Clips and condition as `fit` takes them; ValueError for clips of another shape, type or range, or a
@@ -146,6 +174,12 @@ class VideoModel(keras.Model):
                     f"The dataset holds {spec}, but batches of float32 clips, or pairs (clips, condition), were expected."
                 )
             self.check_shape(spec)
+            if y is not None:
+                raise ValueError(
+                    "A condition came beside a dataset; zip it into the dataset: pairs (clips, condition)."
+                )
+            if isinstance(x.element_spec, tuple):
+                self.check_condition_spec(x.element_spec[1])
         elif x is None or isinstance(x, (np.ndarray, tf.Tensor, list, tuple)):
             x = check_clips(x)
             self.check_shape(x)
@@ -162,6 +196,20 @@ class VideoModel(keras.Model):
                 f"{type(self).__name__} got clips of shape {shape}, but (batch, {', '.join(map(str, self.clip_shape))}) "
                 "was expected; cut or resize them, or build the model with another clip_shape."
             )
+
+
+@contextmanager
+def refusals_in_one_sentence():
+    """What a check inside of the compiled step refuses, as ValueError with its sentence and without the graph's trace."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        words = error.message.partition("assertion failed: [")[2].partition("]")[0]
+        if not words:
+            raise
+        raise ValueError(
+            f"Training stopped: {' '.join(words.split())[:200]}; look at the batches of the data."
+        ) from None
 
 
 def check_clip_shape(clip_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

@@ -15,7 +15,7 @@ ICML 2018, https://arxiv.org/abs/1707.05776
 
 import numpy as np
 
-from vidgen_tf.clips import check_clips, check_count, check_seed
+from vidgen_tf.clips import as_array, check_clips, check_count, check_seed
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.video_model import VideoModel
 
@@ -33,7 +33,7 @@ def latent_path(keys: np.ndarray, count: int) -> np.ndarray:
     Raises:
         ValueError: for fewer than two keys or points.
     """
-    keys = np.asarray(keys)
+    keys = as_array(keys, "keys")
     keys = keys if keys.dtype.kind == "f" else keys.astype(np.float64)
     if keys.ndim < 2 or keys.shape[-2] < 2:
         raise ValueError(f"keys have shape {keys.shape}, but (..., keys, latent_size) with two or more was expected.")
@@ -123,7 +123,11 @@ class DenseFrameGenerator(VideoModel):
             alone = tf.debugging.assert_equal(tf.shape(clips)[0], 1, "Several clips came without numbers as condition.")
             with tf.control_dependencies([alone]):  # the size of a batch may be known only in the step
                 condition = tf.zeros((1,), tf.int32)
-        codes = tf.gather(self.codes, tf.cast(condition, tf.int32))  # (batch, time, latent_size)
+        condition = tf.cast(condition, tf.int32)
+        known = tf.reduce_all((condition >= 0) & (condition < self.clips))
+        check = tf.debugging.assert_equal(known, True, f"a condition is not a number from 0 to {self.clips - 1}")
+        with tf.control_dependencies([] if check is None else [check]):
+            codes = tf.gather(self.codes, condition)  # (batch, time, latent_size)
         error = tf.reduce_mean(tf.square(self.frames_of(codes) - clips))
         return {"loss": error, "psnr": 10 * tf.math.log(4 / error) / tf.math.log(10.0)}
 
@@ -133,14 +137,34 @@ class DenseFrameGenerator(VideoModel):
         return tf.reshape(flat, tf.concat([tf.shape(codes)[:-1], self.clip_shape[1:]], axis=0))
 
     def draw(self, count, condition, seed):
-        """A new smooth path through codes of one training clip, one key for every eight frames, decoded at once."""
+        """The frames of new `paths`, decoded in one call."""
+        return self.frames_of(self.paths(count, condition, seed=seed))
+
+    def paths(self, count: int, condition: np.ndarray | None = None, *, seed: int) -> np.ndarray:
+        """New codes for whole clips, those that `generate` decodes: each is a smooth path through the codes of
+        random moments of one training clip, one moment for every eight frames.
+
+        Args:
+            count: how many paths, at least 1.
+            condition: the number of the training clip for each path; None picks at random.
+            seed: whole number from 0.
+
+        Returns:
+            float32 (count, time, latent_size).
+
+        Raises:
+            ValueError: as `generate`.
+        """
+        check_count(count)
+        check_seed(seed)
+        condition = self.check_condition(condition, count)
         time = self.clip_shape[0]
         if condition is None:
             condition = tf.random.stateless_uniform((count,), [seed, 0], 0, self.clips, tf.int32).numpy()
         keys = max(2, time // 8)
         moments = tf.random.stateless_uniform((count, keys), [seed, 1], 0, time, tf.int32).numpy()
         keys = self.codes.numpy()[condition[:, None], moments]  # (count, keys, latent_size)
-        return self.frames_of(latent_path(keys, time) if time > 1 else keys[:, :1])
+        return latent_path(keys, time) if time > 1 else keys[:, :1]
 
     def check_condition(self, condition, count):
         condition = super().check_condition(condition, count)
@@ -153,6 +177,11 @@ class DenseFrameGenerator(VideoModel):
                 f"condition is {condition.tolist()!s:.60}, but whole numbers of training clips from 0 to {self.clips - 1} were expected."
             )
         return condition
+
+    def check_condition_spec(self, spec):
+        super().check_condition_spec(spec)
+        if not (spec.dtype.is_integer and spec.shape.rank == 1):
+            raise ValueError(f"The dataset's conditions are {spec}, but a whole number for each clip was expected.")
 
     def check_data(self, x, y=None):
         x, y = super().check_data(x, y)
@@ -182,12 +211,12 @@ class DenseFrameGenerator(VideoModel):
         Raises:
             ValueError: for codes of another length, or with NaN.
         """
-        codes = np.asarray(codes, np.float32)
+        codes = as_array(codes, "codes").astype(np.float32)
         if codes.ndim == 0 or codes.shape[-1] != self.latent_size or not np.isfinite(codes).all():
             raise ValueError(
                 f"codes have shape {codes.shape}, but finite numbers (..., {self.latent_size}) were expected."
             )
-        return self.frames_of(codes).numpy()
+        return self.check_finite(self.frames_of(codes).numpy())
 
     def encode(self, frames: np.ndarray, steps: int = 200, learning_rate: float = 0.05) -> np.ndarray:
         """The codes whose frames come nearest to given frames, found by gradient descent with the network frozen.
@@ -226,4 +255,4 @@ class DenseFrameGenerator(VideoModel):
 
         for _ in range(steps):
             step()
-        return codes.numpy()
+        return self.check_finite(codes.numpy())

@@ -12,7 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from vidgen_tf.clips import check_clips, check_count, check_seed, check_size, fit_picture, read_clip, to_float
+from vidgen_tf.clips import (
+    check_clips,
+    check_count,
+    check_path,
+    check_seed,
+    check_size,
+    check_values,
+    fit_picture,
+    read_clip,
+    to_float,
+)
 from vidgen_tf.worlds import Sample, World
 
 DATA = Path(__file__).parent.parent / "data"
@@ -106,7 +116,7 @@ class Footage(World):
                 source.licence,
                 source.credit,
             )
-        elif Path(name).exists():
+        elif check_path(name).exists():
             whole = read_clip(name, size=size)
             train = max(1, round(0.75 * len(whole)))
             self.fps, self.caption, self.licence, self.credit = 25, Path(name).stem, "your own", "your own"
@@ -116,6 +126,8 @@ class Footage(World):
             )
         start, stop = {"train": (0, train), "test": (train, len(whole)), "all": (0, len(whole))}[part]
         self.name, self.first, self.clip = Path(name).stem, start, whole[start:stop]
+        if start == stop:
+            raise ValueError(f"{self.name} has {len(whole)} frames, too few for a part {part!r}; take part='all'.")
         frames = len(self.clip) if frames is None else frames
         if not 0 < frames <= len(self.clip):
             raise ValueError(
@@ -127,6 +139,7 @@ class Footage(World):
     def sample(self, count: int, seed: int) -> Sample:
         """`count` windows at random moments; see `World.sample`."""
         check_count(count)
+        check_values((count, *self.clip_shape), "a sample")
         time = self.clip_shape[0]
         starts = np.random.default_rng(check_seed(seed)).integers(len(self.clip) - time + 1, size=count)
         frames = starts[:, None] + np.arange(time)  # (count, time)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vidgen_tf.clips import check_clips, check_count, check_seed
+from vidgen_tf.clips import check_clips, check_count, check_seed, check_values
 from vidgen_tf.worlds import Sample, World
 
 SHAPES = ("circle", "square", "triangle", "cross")
@@ -144,6 +144,8 @@ def agrees(
         bool (n,).
     """
     wanted = wanted if isinstance(wanted, dict) else labels_of(wanted)
+    if not set(labels) <= {"color", "shape", "size", "motion"}:
+        raise ValueError(f"labels is {labels!r}, but names out of color, shape, size and motion were expected.")
     if len(wanted["count"]) != len(reading["count"]):
         raise ValueError(
             f"{len(wanted['count'])} clips are wanted and {len(reading['count'])} were read; give equally many."
@@ -207,6 +209,7 @@ class Shapes(World):
     def sample_captions(self, count: int, seed: int) -> tuple[str, ...]:
         """`count` random captions: every colour, size, and pair of shape and motion is equally likely."""
         count = check_count(count)
+        check_values((count, *self.clip_shape), "a sample")
         dice = _generator(seed, "captions").random((count, 7))
         number = np.array(self.objects)[_pick(dice[:, 0], len(self.objects))]
         pair = PAIRS[_pick(dice[:, 1:3], len(PAIRS))]
@@ -231,9 +234,10 @@ class Shapes(World):
         Raises:
             ValueError: for no caption, a caption outside the grammar, or a seed that is no whole number.
         """
-        captions = [captions] if isinstance(captions, str) else captions
+        captions = [captions] if isinstance(captions, str) or captions is None else captions
         captions = tuple(caption_of(parse(caption)) for caption in captions)
         count = check_count(len(captions), "the number of captions")
+        check_values((count, *self.clip_shape), "a sample")
         labels = labels_of(captions)
         generator = _generator(seed, "placement")
         frames, size = self.clip_shape[:2]
