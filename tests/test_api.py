@@ -3,10 +3,13 @@
 import ast
 import importlib
 import inspect
+import itertools
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import vidgen_tf
 
@@ -110,8 +113,6 @@ def documented() -> list[str]:
 @pytest.mark.parametrize("name", documented())
 def test_every_public_function_and_class_has_a_docstring(name):
     value = dict(PUBLIC)[name]
-    if value in importlib.import_module("vidgen_tf.exercises").CHECKS.values():
-        pytest.skip(f"{name} is an entry of a table; the exercise's text is in its notebook")
     if inspect.isfunction(value) and "." in value.__qualname__:  # a method may inherit what its base class says
         owner = vars(importlib.import_module(value.__module__))[value.__qualname__.split(".")[0]]
         assert inspect.getdoc(getattr(owner, value.__name__))
@@ -130,8 +131,7 @@ def test_public_functions_have_type_hints(name):
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_every_module_says_what_it_is_for_and_stays_short(path):
     text = path.read_text(encoding="utf-8")
-    if text:
-        assert ast.get_docstring(ast.parse(text))
+    assert ast.get_docstring(ast.parse(text))
     assert text.count("\n") <= 700
 
 
@@ -183,3 +183,23 @@ def test_only_installed_dependencies_are_imported():
     for path in FILES:
         used = {module.split(".")[0] for module in imports(path, everywhere=True)}
         assert used <= known | standard, path
+
+
+def test_the_version_is_the_same_everywhere():
+    root = Path(__file__).parent.parent
+    version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert vidgen_tf.__version__ == version
+    assert f"version {version}" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_lock_holds_what_the_project_asks_for():
+    root = Path(__file__).parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lock = (root / "requirements.txt").read_text(encoding="utf-8")
+    assert "-e ." in lock.splitlines()
+    assert "http" not in lock.replace("httpcore", "").replace("httpx", "")
+    pinned = {line.split("==")[0]: line.split("==")[1].split()[0] for line in lock.splitlines() if "==" in line}
+    for asked in itertools.chain(project["dependencies"], *project["optional-dependencies"].values()):
+        requirement = Requirement(asked)
+        if requirement.name != "vidgen-tf":
+            assert requirement.specifier.contains(pinned[requirement.name]), asked

@@ -14,7 +14,18 @@ from conftest import noise, refuses, smooth, steps, tree
 from PIL import Image
 
 from vidgen_tf import clips
-from vidgen_tf.clips import check_clips, check_count, check_fps, check_seed, read_clip, to_float, to_uint8, write_clip
+from vidgen_tf.clips import (
+    check_clips,
+    check_count,
+    check_fps,
+    check_seed,
+    check_values,
+    fit_picture,
+    read_clip,
+    to_float,
+    to_uint8,
+    write_clip,
+)
 from vidgen_tf.metrics import psnr
 
 EXACT = [".png", ".apng", ""]
@@ -591,3 +602,43 @@ def test_bad_clips_and_rates_are_refused_before_anything_is_written(tmp_path):
     with refuses("fps", "0"):
         write_clip(tmp_path / "clip.mp4", good()[0], fps=0)
     assert tree(tmp_path) == {}
+
+
+def test_enlarging_is_smooth_and_reducing_is_a_mean():
+    ramp = Image.fromarray(np.tile(np.arange(0, 160, 20, dtype=np.uint8), (8, 1))).convert("RGB")
+    wide = np.asarray(fit_picture(ramp, (32, 32)), int)[0, :, 0]
+    assert (np.diff(wide)[4:-4] > 0).all()  # blocks would have steps of 0
+    small = np.asarray(fit_picture(ramp, (4, 4)), int)[0, :, 0]
+    np.testing.assert_array_equal(small, [10, 50, 90, 130])
+
+
+@pytest.mark.parametrize("ending", ["mkv", "avi"])
+def test_a_video_cut_short_is_refused_in_any_container(tmp_path, ending):
+    path = tmp_path / f"film.{ending}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4" if ending == "avi" else "libx264", rate=25)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        for picture in to_uint8(smooth(100, 64, 64)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    assert len(read_clip(path)) == 100
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with refuses(path.name):
+        read_clip(path)
+
+
+def test_a_folder_of_photographs_is_never_replaced(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "holiday.jpg").write_bytes(b"mine")
+    with refuses("other things"):
+        write_clip(tmp_path / "photos", noise(2, 8, 8, 3))
+    assert (tmp_path / "photos" / "holiday.jpg").read_bytes() == b"mine"
+
+
+def test_what_would_fill_the_memory_is_refused():
+    with refuses("values", "fewer or smaller"):
+        check_values((10**6, 16, 32, 32, 3), "a sample")
+    check_values((100, 16, 32, 32, 3), "a sample")
+    with refuses("path"):
+        read_clip(None)

@@ -40,9 +40,27 @@ def test_list_names_all_there_is(capsys):
         assert source.licence in line
         assert (source.package or "ships") in line
     for name in presets.names():
-        (line,) = [line for line in out.splitlines() if name in line]
+        (line,) = [line for line in out.splitlines() if line.split()[0] == f"{name}:"]
+        assert (
+            "held-in" in line
+            or presets.card(name)["recipe"]["test_config"] != presets.card(name)["recipe"]["world_config"]
+        )
         for score in presets.card(name)["record"]["scores"].values():
             assert f"{score:g}" in line
+
+
+def test_list_names_families_and_worlds(capsys):
+    main(["list"])
+    out = capsys.readouterr().out
+    for name in ("DenseFrameGenerator", "Shapes", "Footage"):
+        assert f"  {name}: " in out
+
+
+def test_demo_trains_as_many_steps_as_it_says(here, capsys):
+    assert main(["demo", "--steps", "11"]) == 0
+    out = capsys.readouterr().out
+    epochs, steps = out.count("Epoch "), int(out.split(" steps …")[0].split()[-1])
+    assert out.count(f"{steps // epochs}/{steps // epochs} - ") == epochs
 
 
 def test_demo_writes_three_files_and_says_where(here, capsys):
@@ -141,4 +159,4 @@ def test_as_a_program_it_says_nothing_but_its_answer():
         [sys.executable, "-m", "vidgen_tf", "list"], capture_output=True, text=True, env=clean, timeout=120
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Footage")
+    assert done.stdout.startswith("Families")

@@ -22,7 +22,7 @@ def tiny(**options) -> DenseFrameGenerator:
 def three() -> tuple[DenseFrameGenerator, np.ndarray]:
     """A model that has learned three clips, and the clips. Read it, do not change it."""
     clips = np.stack([smooth(*CLIP), -smooth(*CLIP), np.roll(smooth(*CLIP), 3, axis=2)])
-    model = tiny(clips=3)
+    model = tiny(clip_count=3)
     data = tf.data.Dataset.from_tensors((clips, np.arange(3))).repeat()
     model.fit(data, steps_per_epoch=150, verbose=0)
     return model, clips
@@ -231,11 +231,11 @@ def test_the_order_in_a_batch_does_not_matter_but_the_numbers_do(three):
 def test_several_clips_need_their_numbers():
     clips = noise(2, *CLIP)
     with refuses("codes for 2", "condition"):
-        tiny(clips=2).fit(clips, verbose=0)
+        tiny(clip_count=2).fit(clips, verbose=0)
     with refuses("codes for 1", "got 2", "condition"):
         tiny().fit(clips, verbose=0)
     with refuses("codes for 2"):
-        tiny(clips=2).evaluate(clips[:1], verbose=0)
+        tiny(clip_count=2).evaluate(clips[:1], verbose=0)
     model = tiny()
     before = model.get_weights()
     data = tf.data.Dataset.from_tensor_slices(clips)
@@ -253,7 +253,7 @@ def test_several_clips_need_their_numbers():
 
 
 def test_a_condition_uses_the_codes_of_that_clip_alone():
-    model = tiny(clips=3)
+    model = tiny(clip_count=3)
     flat = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
     model.codes.assign(np.repeat(flat[:, None], CLIP[0], axis=1))  # each clip has a single code
     made = model.generate(6, [0, 1, 2, 2, 1, 0], seed=1)
@@ -337,3 +337,31 @@ def test_bad_frames_and_steps_are_refused(three):
     for steps in (0, -1, 2.5, True):
         with refuses("steps", repr(steps)):
             model.encode(clips[0], steps=steps)
+
+
+def test_codes_start_with_a_key_every_four_frames():
+    keys = tf.random.stateless_normal((1, 5, 3), [7, 0]).numpy()
+    np.testing.assert_allclose(smooth_codes(1, 20, 3, 7), latent_path(keys, 20), atol=1e-6)
+
+
+def test_a_path_has_a_key_every_eight_frames_at_moments_of_one_clip():
+    time, count = 33, 20
+    model = DenseFrameGenerator((time, 8, 8, 1), clip_count=2, latent_size=2, hidden=(4, 4))
+    own = np.stack([np.stack([np.arange(time), np.full(time, clip)], -1) for clip in (0, 1000)])  # says clip and moment
+    model.codes.assign(own.astype(np.float32))
+    paths = model.paths(count, seed=3)
+    assert set(paths[:, 0, 1]) == {0, 1000}
+    on_key = np.abs(paths[..., 0] - np.rint(paths[..., 0])) < 1e-3
+    assert on_key[:, [0, -1]].all()  # four keys: at frames 0, 32/3, 64/3 and 32
+    drawn = paths[:, [0, -1], 0]
+    assert len(np.unique(drawn)) > 10
+    np.testing.assert_allclose(
+        paths[0],
+        latent_path(model.codes.numpy()[int(paths[0, 0, 1] > 0), _moments_of(3, count, 4, time)[0]], time),
+        atol=1e-3,
+    )
+    np.testing.assert_allclose(model.decode(paths), model.generate(count, seed=3), atol=1e-6)
+
+
+def _moments_of(seed, count, keys, time):
+    return tf.random.stateless_uniform((count, keys), [seed, 1], 0, time, tf.int32).numpy()

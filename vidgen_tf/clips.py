@@ -147,6 +147,12 @@ def to_float(pictures: np.ndarray) -> np.ndarray:
     return pictures.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
+def decibels(error: np.ndarray) -> np.ndarray:
+    """Mean squared errors of values in [-1, 1] as peak signal-to-noise ratios, 10 · log10(2² / error), in dB."""
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(4 / np.asarray(error, np.float64))
+
+
 # ------------------------------------------------------------------------------------------------ reading
 
 
@@ -169,7 +175,8 @@ def read_clip(
 
     Raises:
         FileNotFoundError: where there is no such file or folder.
-        ValueError: for a file that is broken or no video, for pictures of more than 8192 pixels a side,
+        ValueError: for a file that is broken, cut short (as far as its format says how long it is; a transport
+            stream does not) or no video, for pictures of more than 8192 pixels a side,
             and for a result of more than 2 GiB: it stops before the memory is taken.
     """
     path = check_path(path)

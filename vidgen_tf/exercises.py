@@ -131,6 +131,7 @@ def _moving_clips(seed: int, count: int = 6) -> np.ndarray:
 
 @exercise("00.1")
 def raw_bytes(answer) -> str | None:
+    """00.1: (seconds, fps, height, width) → bytes of an uncompressed colour video."""
     for seconds, fps, height, width in ((1, 1, 1, 1), (10, 25, 720, 1280), (2, 12, 32, 48), (3, 30, 64, 64)):
         right = seconds * fps * height * width * 3
         given = _number(answer, seconds, fps, height, width)
@@ -149,6 +150,7 @@ def raw_bytes(answer) -> str | None:
 
 @exercise("00.2")
 def to_range(answer) -> str | None:
+    """00.2: uint8 pixels → float32 in [-1, 1]."""
     levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     result = _array(answer, levels)
     if result.shape != levels.shape:
@@ -172,6 +174,7 @@ def to_range(answer) -> str | None:
 
 @exercise("00.3")
 def order_score(answer) -> str | None:
+    """00.3: clips → one number a clip, frozen below real below shuffled."""
     for seed in (1, 2, 3):
         real = _moving_clips(seed)
         still, mixed = metrics.frozen(real), metrics.shuffled(real, seed)
@@ -199,6 +202,7 @@ def order_score(answer) -> str | None:
 
 @exercise("01.1")
 def parameters(answer) -> str | None:
+    """01.1: (latent, hidden, height, width) → number of weights and biases."""
     for latent, hidden, height, width in ((100, (256, 512), 64, 64), (2, (3, 5), 1, 1), (16, (32, 8), 4, 6)):
         sizes = [latent, *hidden, height * width * 3]
         right = sum(a * b + b for a, b in pairwise(sizes))
@@ -222,6 +226,7 @@ def parameters(answer) -> str | None:
 
 @exercise("01.2")
 def straight_path(answer) -> str | None:
+    """01.2: (start, stop, count) → codes (count, latent_size) on the straight line."""
     generator = np.random.default_rng(5)
     for size, count in ((4, 5), (100, 9), (3, 2)):
         start, stop = generator.standard_normal((2, size)).astype(np.float32)
@@ -242,6 +247,7 @@ def straight_path(answer) -> str | None:
 
 @exercise("01.3")
 def blend_weight(answer) -> str | None:
+    """01.3: (frame, first, last) → the share of `last` in the nearest cross-fade."""
     generator = np.random.default_rng(9)
     first, last, other = generator.uniform(-1, 1, (3, 8, 8, 3)).astype(np.float32)
     line = (last - first).ravel().astype(float)

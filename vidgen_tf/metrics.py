@@ -6,7 +6,7 @@ unless they say otherwise. A measure is worth nothing until it has been tried on
 
 import numpy as np
 
-from vidgen_tf.clips import as_array, check_clips, check_count, check_seed, check_values
+from vidgen_tf.clips import as_array, check_clips, check_count, check_seed, check_values, decibels
 
 
 def psnr(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
@@ -23,8 +23,7 @@ def psnr(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
     """
     real, generated = _check_pair(real, generated)
     error = np.mean(np.square(real.astype(np.float64) - generated), axis=(1, 2, 3, 4))
-    with np.errstate(divide="ignore"):
-        return 10 * np.log10(4 / error)
+    return decibels(error)
 
 
 def neighbor_correlation(clips: np.ndarray) -> np.ndarray:

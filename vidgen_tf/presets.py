@@ -4,7 +4,8 @@
 code) and the record of the run that made the weights: minutes, hardware, scores, and the hash of
 `presets/NAME.npz`, which holds the weights as float16 arrays. Loading executes nothing: no pickle, and only
 classes that the package itself names.
-`python -m vidgen_tf train NAME` follows the recipe again.
+`python -m vidgen_tf train NAME` follows the recipe again: Adam, with a learning rate that falls along a cosine from the
+recipe's to zero.
 """
 
 import hashlib

@@ -23,6 +23,8 @@ from vidgen_tf.video_model import VideoModel
 def latent_path(keys: np.ndarray, count: int) -> np.ndarray:
     """A smooth path through given points: a Catmull-Rom spline, which passes through every key.
 
+    E. Catmull, R. Rom: A Class of Local Interpolating Splines. Computer Aided Geometric Design, 1974.
+
     Args:
         keys: (..., keys, latent_size), at least two keys, taken as equally far apart in time.
         count: points on the path, at least 2; the first is the first key, the last is the last.
@@ -53,13 +55,13 @@ def latent_path(keys: np.ndarray, count: int) -> np.ndarray:
     )
 
 
-def smooth_codes(clips: int, time: int, latent_size: int, seed: int) -> np.ndarray:
+def smooth_codes(count: int, time: int, latent_size: int, seed: int) -> np.ndarray:
     """Codes along a smooth random path for each clip: a standard normal key every four frames.
 
     Returns:
-        float32 (clips, time, latent_size).
+        float32 (count, time, latent_size).
     """
-    keys = tf.random.stateless_normal((clips, max(2, time // 4), latent_size), [check_seed(seed), 0]).numpy()
+    keys = tf.random.stateless_normal((count, max(2, time // 4), latent_size), [check_seed(seed), 0]).numpy()
     return latent_path(keys, time) if time > 1 else keys[:, :1]
 
 
@@ -72,22 +74,28 @@ class DenseFrameGenerator(VideoModel):
 
     Args:
         clip_shape: (time, height, width, channels).
-        clips: how many training clips it has codes for.
+        clip_count: how many training clips it has codes for.
         latent_size: numbers in a code.
         hidden: units of the two hidden layers.
         seed: of the weights and of the path on which the codes start.
 
+    Raises:
+        ValueError: for a clip_shape, count, size or seed that is none.
+
     Attributes:
         network: `keras.Sequential`, (batch, latent_size) to (batch, height · width · channels) in [-1, 1].
-        codes: the learned codes, a variable (clips, time, latent_size).
+        codes: the learned codes, a variable (clip_count, time, latent_size).
     """
 
     loss_names = ("loss", "psnr")
     conditional = True
 
-    def __init__(self, clip_shape, clips=1, latent_size=100, hidden=(256, 512), seed=0, **kwargs):
+    def __init__(self, clip_shape, clip_count=1, latent_size=100, hidden=(256, 512), seed=0, **kwargs):
         super().__init__(clip_shape, **kwargs)
-        self.clips, self.latent_size = check_count(clips, "clips"), check_count(latent_size, "latent_size")
+        self.clip_count, self.latent_size = (
+            check_count(clip_count, "clip_count"),
+            check_count(latent_size, "latent_size"),
+        )
         if not isinstance(hidden, (tuple, list)) or not hidden:
             raise ValueError(
                 f"hidden is {hidden!r}, but the units of each hidden layer were expected, as in (256, 512)."
@@ -107,13 +115,13 @@ class DenseFrameGenerator(VideoModel):
             )
         ]
         self.network = keras.Sequential(layers, name="network")
-        self.codes = self.add_weight(shape=(self.clips, time, self.latent_size), name="codes")
-        self.codes.assign(smooth_codes(self.clips, time, self.latent_size, self.seed))
+        self.codes = self.add_weight(shape=(self.clip_count, time, self.latent_size), name="codes")
+        self.codes.assign(smooth_codes(self.clip_count, time, self.latent_size, self.seed))
         self.built = True
 
     def get_config(self):
         return super().get_config() | {
-            "clips": self.clips, "latent_size": self.latent_size, "hidden": self.hidden, "seed": self.seed,
+            "clip_count": self.clip_count, "latent_size": self.latent_size, "hidden": self.hidden, "seed": self.seed,
         }  # fmt: skip
 
     def losses_of(self, clips, condition, training):
@@ -124,8 +132,8 @@ class DenseFrameGenerator(VideoModel):
             with tf.control_dependencies([alone]):  # the size of a batch may be known only in the step
                 condition = tf.zeros((1,), tf.int32)
         condition = tf.cast(condition, tf.int32)
-        known = tf.reduce_all((condition >= 0) & (condition < self.clips))
-        check = tf.debugging.assert_equal(known, True, f"a condition is not a number from 0 to {self.clips - 1}")
+        known = tf.reduce_all((condition >= 0) & (condition < self.clip_count))
+        check = tf.debugging.assert_equal(known, True, f"a condition is not a number from 0 to {self.clip_count - 1}")
         with tf.control_dependencies([] if check is None else [check]):
             codes = tf.gather(self.codes, condition)  # (batch, time, latent_size)
         error = tf.reduce_mean(tf.square(self.frames_of(codes) - clips))
@@ -160,10 +168,10 @@ class DenseFrameGenerator(VideoModel):
         condition = self.check_condition(condition, count)
         time = self.clip_shape[0]
         if condition is None:
-            condition = tf.random.stateless_uniform((count,), [seed, 0], 0, self.clips, tf.int32).numpy()
-        keys = max(2, time // 8)
-        moments = tf.random.stateless_uniform((count, keys), [seed, 1], 0, time, tf.int32).numpy()
-        keys = self.codes.numpy()[condition[:, None], moments]  # (count, keys, latent_size)
+            condition = tf.random.stateless_uniform((count,), [seed, 0], 0, self.clip_count, tf.int32).numpy()
+        key_count = max(2, time // 8)
+        moments = tf.random.stateless_uniform((count, key_count), [seed, 1], 0, time, tf.int32).numpy()
+        keys = self.codes.numpy()[condition[:, None], moments]  # (count, key_count, latent_size)
         return latent_path(keys, time) if time > 1 else keys[:, :1]
 
     def check_condition(self, condition, count):
@@ -171,10 +179,10 @@ class DenseFrameGenerator(VideoModel):
         if condition is not None and (
             condition.ndim != 1
             or condition.dtype.kind not in "iu"
-            or not ((condition >= 0) & (condition < self.clips)).all()
+            or not ((condition >= 0) & (condition < self.clip_count)).all()
         ):
             raise ValueError(
-                f"condition is {condition.tolist()!s:.60}, but whole numbers of training clips from 0 to {self.clips - 1} were expected."
+                f"condition is {condition.tolist()!s:.60}, but whole numbers of training clips from 0 to {self.clip_count - 1} were expected."
             )
         return condition
 
@@ -193,9 +201,9 @@ class DenseFrameGenerator(VideoModel):
 
     def check_alone(self, count: int | None) -> None:
         """Raises ValueError where clips need numbers and have none; None stands for a batch whose size is not known."""
-        if self.clips > 1 or count not in (None, 1):
+        if self.clip_count > 1 or count not in (None, 1):
             raise ValueError(
-                f"This model has codes for {self.clips} clip(s) and got {count} without saying which is which; "
+                f"This model has codes for {self.clip_count} clip(s) and got {count} without saying which is which; "
                 "give the clips' numbers as condition: fit(clips, numbers)."
             )
 

@@ -19,6 +19,7 @@ from vidgen_tf.clips import (
     check_seed,
     check_size,
     check_values,
+    decibels,
     fit_picture,
     read_clip,
     to_float,
@@ -170,11 +171,9 @@ class Footage(World):
             errors = np.mean((known - frame) ** 2, axis=1)
             nearest.append(int(errors.argmin()))
             error.append(errors.min())
-        with np.errstate(divide="ignore"):
-            psnr = 10 * np.log10(4 / np.array(error))
         return {
             "frame": (np.array(nearest) + self.first).reshape(clips.shape[:2]),
-            "psnr": psnr.reshape(clips.shape[:2]),
+            "psnr": decibels(error).reshape(clips.shape[:2]),
         }
 
 
