@@ -16,6 +16,7 @@ setup: .venv/installed
 
 # The stamp is newer than the lock once everything is installed; a run that was cut short is made good.
 .venv/installed: requirements.txt pyproject.toml
+	@echo "Setting up .venv; the first time this downloads about 700 MB and takes a minute or two …"
 ifeq ($(UV),)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v[:2] <= (3, 13) and f"{sys.executable} is Python {v[0]}.{v[1]}, but TensorFlow needs 3.11 to 3.13; say which with: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv

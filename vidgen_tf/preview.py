@@ -185,7 +185,8 @@ def animation(
             )
             frame.paste(picture, ((index % columns) * cell_width, (index // columns) * cell_height))
         sheets.append(frame)
-    return Picture(_png(sheets, 1000 / fps), f"Animation of {_described(clips)}")
+    shown = max(sheet.width, min(640, 3 * sheet.width))  # small clips are shown larger than they are stored
+    return Picture(_png(sheets, 1000 / fps), f"Animation of {_described(clips)}", shown)
 
 
 def _moments(clips: np.ndarray, frames: int, titles: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:
@@ -246,7 +247,7 @@ def _table(cells, titles, names, captions, description) -> Picture:
         raise ValueError(
             f"Frames of {height}×{width} are too narrow to be seen; at most {MAX_ASPECT} to 1 was expected."
         )
-    inch = min(1.8 if any(names) else 2.2, 13 / columns)
+    inch = min(1.8 if any(names) else 2.2, 11 / columns)
     gap = 0.03 * inch
     margin = 1.7 if any(names) else 0.0
     titles = [[_shortened(title, inch) for title in row] for row in titles]
