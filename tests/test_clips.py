@@ -631,6 +631,10 @@ def test_a_video_cut_short_is_refused_in_any_container(tmp_path, ending):
 def test_a_folder_of_photographs_is_never_replaced(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "holiday.jpg").write_bytes(b"mine")
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "10001.png").write_bytes(b"mine")
+    with refuses("other things"):
+        write_clip(tmp_path / "scans", noise(2, 8, 8, 3))
     with refuses("other things"):
         write_clip(tmp_path / "photos", noise(2, 8, 8, 3))
     assert (tmp_path / "photos" / "holiday.jpg").read_bytes() == b"mine"

@@ -339,6 +339,12 @@ def test_bad_frames_and_steps_are_refused(three):
             model.encode(clips[0], steps=steps)
 
 
+def test_a_batch_with_too_few_conditions_is_refused():
+    data = tf.data.Dataset.from_tensors((noise(2, *CLIP), np.array([0])))
+    with refuses("one condition for each clip"):
+        tiny(clip_count=2).fit(data, verbose=0)
+
+
 def test_codes_start_with_a_key_every_four_frames():
     keys = tf.random.stateless_normal((1, 5, 3), [7, 0]).numpy()
     np.testing.assert_allclose(smooth_codes(1, 20, 3, 7), latent_path(keys, 20), atol=1e-6)

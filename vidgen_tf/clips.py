@@ -11,7 +11,6 @@ Every check raises ValueError with one sentence: what came, what was expected, h
 
 import math
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -175,8 +174,8 @@ def read_clip(
 
     Raises:
         FileNotFoundError: where there is no such file or folder.
-        ValueError: for a file that is broken, cut short (as far as its format says how long it is; a transport
-            stream does not) or no video, for pictures of more than 8192 pixels a side,
+        ValueError: for a file that is broken, cut short (as far as its format says how long the
+            picture is; a transport stream, or an mkv with sound, does not) or no video, for pictures of more than 8192 pixels a side,
             and for a result of more than 2 GiB: it stops before the memory is taken.
     """
     path = check_path(path)
@@ -280,8 +279,11 @@ def _pictures_of(path: Path) -> Iterator[Image.Image]:
                 _check_side(path, frame.width, frame.height)
                 seen = max(seen, frame.time or 0)
                 yield frame.to_image()
-            promised = (container.duration or 0) / av.time_base  # of the longest stream
-            if len(container.streams) == 1 and promised - seen > max(1.0, 0.1 * promised):
+            if stream.duration and stream.time_base:
+                promised = float(stream.duration * stream.time_base)
+            else:  # of the longest stream: sound may be longer than the picture
+                promised = (container.duration or 0) / av.time_base if len(container.streams) == 1 else 0.0
+            if promised - seen > max(2.5 / float(stream.average_rate or 1), 0.1 * promised):
                 raise _RefusedError(
                     f"{path} promises {promised:.1f} seconds and ends after {seen:.1f}; it is cut short."
                 )
@@ -342,7 +344,7 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
     path = check_path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in; make it first.")
-    if path.is_dir() and not all(re.fullmatch(r"\d{5}\.png", file.name) for file in path.iterdir()):
+    if path.is_dir() and {file.name for file in path.iterdir()} != _picture_names(len(list(path.iterdir()))):
         raise ValueError(
             f"{path} is a folder with other things in it than pictures of an older clip; give another name."
         )
@@ -354,6 +356,11 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
             raise
         kind = type(error) if type(error) in (PermissionError, FileNotFoundError) else OSError
         raise kind(f"{path} cannot be written: {error.strerror}; free some space or give another place.") from None
+
+
+def _picture_names(count: int) -> set[str]:
+    """What a folder holds that `write_clip` wrote: 00000.png, 00001.png, …"""
+    return {f"{index:05d}.png" for index in range(count)}
 
 
 @contextmanager

@@ -134,7 +134,10 @@ class DenseFrameGenerator(VideoModel):
         condition = tf.cast(condition, tf.int32)
         known = tf.reduce_all((condition >= 0) & (condition < self.clip_count))
         check = tf.debugging.assert_equal(known, True, f"a condition is not a number from 0 to {self.clip_count - 1}")
-        with tf.control_dependencies([] if check is None else [check]):
+        fits = tf.debugging.assert_equal(
+            tf.shape(condition)[0], tf.shape(clips)[0], "a batch does not have one condition for each clip"
+        )
+        with tf.control_dependencies([made for made in (check, fits) if made is not None]):
             codes = tf.gather(self.codes, condition)  # (batch, time, latent_size)
         error = tf.reduce_mean(tf.square(self.frames_of(codes) - clips))
         return {"loss": error, "psnr": 10 * tf.math.log(4 / error) / tf.math.log(10.0)}
