@@ -18,6 +18,8 @@ _HOME = {
     # where clips come from
     "Shapes": "worlds.shapes",
     "Footage": "worlds.footage",
+    "Pictures": "worlds.pictures",
+    "Numbers": "worlds.numbers",
     # looking
     "filmstrip": "preview",
     "grid": "preview",
@@ -31,10 +33,13 @@ _HOME = {
     "frozen": "metrics",
     "shuffled": "metrics",
     "claim": "metrics",
+    "Judge": "judge",
     # generators
     "VideoModel": "video_model",
     "DenseFrameGenerator": "families.dense",
     "latent_path": "families.dense",
+    "DenseGAN": "families.gan",
+    "VideoGAN": "families.gan",
     "LiveFrames": "callbacks",
     # exercises
     "check": "exercises",

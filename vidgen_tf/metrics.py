@@ -48,6 +48,308 @@ def neighbor_correlation(clips: np.ndarray) -> np.ndarray:
     return np.where(same, 1.0, both / np.where(size > 0, size, 1)).mean(axis=1)
 
 
+def ssim(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """Structural similarity: likeness of brightness, contrast and structure in small windows, frame by frame.
+
+    Z. Wang, A. Bovik, H. Sheikh, E. Simoncelli: Image Quality Assessment: From Error Visibility to Structural
+    Similarity. IEEE Transactions on Image Processing, 2004; computed by scikit-image with that paper's Gaussian window.
+
+    Args:
+        real, generated: clips of one shape, frames of at least 11 × 11 pixels.
+
+    Returns:
+        float64 (count,), the mean over frames; 1 for exact copies, about 0 for unrelated noise.
+
+    Raises:
+        ValueError: for clips that break the convention, differ in shape, or are smaller than the window.
+    """
+    real, generated = _check_pair(real, generated)
+    if min(real.shape[2:4]) < 11:
+        raise ValueError(f"ssim got frames of {real.shape[2:4]} pixels, but at least 11 × 11 were expected.")
+    from skimage.metrics import structural_similarity
+
+    # The formula divides by the brightness and knows no negative one: black must be 0.
+    real, generated = real.astype(np.float64) + 1, generated.astype(np.float64) + 1
+
+    def of_clip(one, other):
+        return np.mean(
+            [
+                structural_similarity(
+                    a, b, channel_axis=-1, data_range=2.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+                )
+                for a, b in zip(one, other, strict=True)
+            ]
+        )
+
+    return np.array([of_clip(one, other) for one, other in zip(real, generated, strict=True)])
+
+
+# ------------------------------------------------------------------------------------- sets of clips, by features
+
+
+def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
+    """How far two sets of clips are apart: the Fréchet distance of two Gaussians fitted to their features,
+    |mean - mean'|² + trace(C + C' - 2 (C C')^½). On features of a network for pictures it is called FID, for clips FVD.
+
+    D. Dowson, B. Landau: The Fréchet Distance between Multivariate Normal Distributions. Journal of Multivariate
+    Analysis, 1982; M. Heusel et al., NeurIPS 2017, https://arxiv.org/abs/1706.08500
+
+    Args:
+        real, generated: features (count, size); counts may differ. Few clips bias it upwards: compare at one count,
+            several times the size of the features.
+
+    Returns:
+        float from 0, in squared units of the features.
+
+    Raises:
+        ValueError: for anything but two arrays of finite numbers, of one size and at least two rows each.
+    """
+    real, generated = _check_features(real, generated)
+    apart = real.mean(axis=0) - generated.mean(axis=0)
+    spread, other = np.cov(real, rowvar=False, ddof=1), np.cov(generated, rowvar=False, ddof=1)
+    spread, other = np.atleast_2d(spread), np.atleast_2d(other)
+    values, vectors = np.linalg.eigh(spread)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T  # C^½, so that C^½ C' C^½ is symmetric
+    both = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ other @ root), 0)).sum()
+    return float(max(0.0, apart @ apart + np.trace(spread) + np.trace(other) - 2 * both))
+
+
+def polynomial_mmd(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
+    """How far two sets of clips are apart, without bias: the squared maximum mean discrepancy of their features with
+    the kernel (x·y / size + 1)³, which compares means, spreads and skews. On FID's features it is called KID.
+
+    M. Bińkowski, D. Sutherland, M. Arbel, A. Gretton: Demystifying MMD GANs. ICLR 2018,
+    https://arxiv.org/abs/1801.01401
+
+    Args:
+        real, generated: features (count, size) with equal counts of at least 3.
+
+    Returns:
+        The unbiased estimate, 0 on average for sets of one kind (so it may be below 0), and its standard error by
+        the jackknife, which is √2 times too large for sets of one kind. Clip i is not compared with clip i of the
+        other set, which may be its copy.
+
+    Raises:
+        ValueError: for other arrays.
+    """
+    real, generated = _check_features(real, generated)
+    count, size = real.shape
+    if len(generated) != count or count < 3:
+        raise ValueError(
+            f"polynomial_mmd got {count} and {len(generated)} clips, but equally many, at least 3, were expected."
+        )
+
+    def kernel(a, b):
+        return (a @ b.T / size + 1) ** 3
+
+    across = kernel(real, generated)
+    pairs = kernel(real, real) + kernel(generated, generated) - across - across.T
+    np.fill_diagonal(pairs, 0)
+    rows, total = pairs.sum(axis=1), pairs.sum()
+    estimate = total / (count * (count - 1))
+    without = (total - 2 * rows) / ((count - 1) * (count - 2))  # the estimate with one pair of clips left out
+    return float(estimate), float(np.sqrt((count - 1) * np.mean((without - without.mean()) ** 2)))
+
+
+def precision_recall(real: np.ndarray, generated: np.ndarray, neighbors: int = 3) -> tuple[float, float]:
+    """Are generated clips like real ones, and is every kind of real clip generated? Each set's region is the union of
+    balls around its members that reach to the k-th nearest member.
+
+    T. Kynkäänniemi, T. Karras, S. Laine, J. Lehtinen, T. Aila: Improved Precision and Recall Metric for Assessing
+    Generative Models. NeurIPS 2019, https://arxiv.org/abs/1904.06991
+
+    Args:
+        real, generated: features (count, size), more than `neighbors` each.
+        neighbors: k.
+
+    Returns:
+        precision, the share of generated clips in the region of real ones; and recall, the reverse.
+
+    Raises:
+        ValueError: for other arrays or too few clips.
+    """
+    real, generated = _check_features(real, generated, neighbors)
+    apart = _distances(real, generated)
+    real_reach, generated_reach = _reach(real, neighbors), _reach(generated, neighbors)
+    precision = (apart <= real_reach[:, None]).any(axis=0).mean()
+    recall = (apart <= generated_reach[None]).any(axis=1).mean()
+    return float(precision), float(recall)
+
+
+def coverage(real: np.ndarray, generated: np.ndarray, neighbors: int = 5) -> float:
+    """The share of real clips that have a generated one among their k nearest: unlike recall, a stray generated clip
+    with a large ball does not raise it.
+
+    M. Naeem, S. Oh, Y. Uh, Y. Choi, J. Yoo: Reliable Fidelity and Diversity Metrics for Generative Models. ICML 2020,
+    https://arxiv.org/abs/2002.09797
+
+    Args, Returns, Raises: as `precision_recall`, one number. For N real and M generated clips of one kind
+        1 - (N-1)…(N-k) / ((N+M-1)…(N+M-k)) is expected, for large equal counts 1 - 2^-k; for a copy 1.
+    """
+    real, generated = _check_features(real, generated, neighbors)
+    return float((_distances(real, generated).min(axis=1) <= _reach(real, neighbors)).mean())
+
+
+def nearest(clips: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each clip the most alike among others, pixel by pixel: is it new, or remembered?
+
+    Args:
+        clips, among: (count, …) and (others, …), of one shape but for the first axis; or features.
+
+    Returns:
+        The index of the nearest (count,), and the root mean square of the difference (count,), 0 for a copy.
+
+    Raises:
+        ValueError: for arrays that do not fit, NaN and infinity.
+    """
+    clips, among = as_array(clips, "clips"), as_array(among, "among")
+    if clips.ndim < 2 or clips.shape[1:] != among.shape[1:] or not among.size:
+        raise ValueError(f"clips have shape {clips.shape} and among {among.shape}, but equal ones were expected.")
+    if not (np.isfinite(clips).all() and np.isfinite(among).all()):
+        raise ValueError("clips or among have values that are NaN or infinite, but finite numbers were expected.")
+    one, other = (values.reshape(len(values), -1).astype(np.float64) for values in (clips, among))
+    middle = other.mean(axis=0)  # without it, squares of large numbers would swallow small differences
+    one, other = one - middle, other - middle
+    best = ((other**2).sum(axis=1) - 2 * one @ other.T).argmin(axis=1)
+    return best, np.sqrt(np.mean((one - other[best]) ** 2, axis=1))
+
+
+def mode_coverage(found: np.ndarray, modes: int) -> float:
+    """The share of equally likely modes that occur at least once.
+
+    Args:
+        found: whole numbers (count,), the mode of each clip; -1 for one that belongs to none.
+        modes: how many there are, numbered from 0.
+
+    Returns:
+        float from 0 to 1. Among n clips drawn fairly from N modes, 1 - (1 - 1/N)^n is expected.
+
+    Raises:
+        ValueError: for numbers that are no modes.
+    """
+    found = as_array(found, "found")
+    check_count(modes, "modes")
+    if found.dtype.kind not in "iu" or (found.size and not (found.min() >= -1 and found.max() < modes)):
+        raise ValueError(
+            f"found holds {found.ravel()[:3].tolist()}, but whole numbers from -1 to {modes - 1} were expected."
+        )
+    return len(np.unique(found[found >= 0])) / modes
+
+
+# ------------------------------------------------------------------------------------------------------ in time
+
+
+def flicker(clips: np.ndarray) -> np.ndarray:
+    """How much pixels jump forth and back: the root mean square of x[t-1] - 2 x[t] + x[t+1], the second difference in
+    time, over all pixels. A steady fade has none; moving edges have some, so compare with real clips.
+
+    Returns:
+        float64 (count,), in units of the value range.
+
+    Raises:
+        ValueError: for clips that break the convention or have fewer than three frames.
+    """
+    clips = check_clips(clips)
+    if clips.shape[1] < 3:
+        raise ValueError(f"flicker got clips of {clips.shape[1]} frames, but at least three were expected.")
+    bend = np.diff(clips.astype(np.float64), n=2, axis=1)
+    return np.sqrt(np.mean(bend**2, axis=(1, 2, 3, 4)))
+
+
+def warping_error(clips: np.ndarray, flow: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
+    """How far each frame is from the frame before it, moved along a known flow: the root mean square difference.
+
+    Args:
+        clips: (count, time, height, width, channels).
+        flow: float (count, time - 1, height, width, 2) pixels per frame: what is at (x, y) in frame t + 1 was at
+            (x, y) - flow[t] in frame t; from beyond the border comes what is at the border.
+        where: bool (count, time - 1, height, width): the pixels that count, as those that were not hidden before.
+
+    Returns:
+        float64 (count,), in units of the value range; NaN where no pixel counts.
+
+    Raises:
+        ValueError: for arrays that do not fit.
+    """
+    clips, flow = check_clips(clips), as_array(flow, "flow")
+    count, time, height, width, _ = clips.shape
+    shape = (count, time - 1, height, width)
+    if time < 2:
+        raise ValueError("warping_error got clips of one frame, but at least two were expected.")
+    if flow.shape != (*shape, 2):
+        raise ValueError(f"flow has shape {flow.shape}, but {(*shape, 2)} was expected for clips {clips.shape}.")
+    if not np.isfinite(flow).all():
+        raise ValueError("flow has values that are NaN or infinite, but pixels per frame were expected.")
+    where = np.ones(shape, bool) if where is None else as_array(where, "where")
+    if where.shape != shape or where.dtype != bool:
+        raise ValueError(f"where is {where.dtype} {where.shape}, but bool {shape} was expected.")
+    x = np.clip(np.arange(width) - flow[..., 0], 0, width - 1)
+    y = np.clip(np.arange(height)[:, None] - flow[..., 1], 0, height - 1)
+    left, top = np.minimum(x.astype(int), max(width - 2, 0)), np.minimum(y.astype(int), max(height - 2, 0))
+    right, below = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    u, v = (x - left)[..., None], (y - top)[..., None]
+    n, t = np.ogrid[:count, : time - 1]
+    at = lambda rows, columns: clips[n[..., None, None], t[..., None, None], rows, columns]  # noqa: E731
+    moved = (1 - v) * ((1 - u) * at(top, left) + u * at(top, right)) + v * (
+        (1 - u) * at(below, left) + u * at(below, right)
+    )
+    error = np.mean((clips[:, 1:] - moved) ** 2, axis=-1) * where
+    counted = where.sum(axis=(1, 2, 3))
+    return np.sqrt(np.where(counted > 0, error.sum(axis=(1, 2, 3)) / np.maximum(counted, 1), np.nan))
+
+
+# ------------------------------------------------------------------------------------- rules, from what a world read
+
+
+def object_permanence(reading: dict[str, np.ndarray]) -> np.ndarray:
+    """Whether each clip shows the same thing or things from its first frame to its last: none vanishes or appears, and
+    none jumps from a frame to the next by more than twice its radius.
+
+    Args:
+        reading: what a world's `read` gave: "count" (n,), "present" (n, time, things), "position"
+            (n, time, things, 2) and "radius" (n, time, things) in pixels.
+
+    Returns:
+        bool (n,); False where nothing was read.
+
+    Raises:
+        ValueError: for a reading that lacks one of these, as that of a world without things.
+    """
+    _check_reading(reading, "count", "present", "position", "radius")
+    there = np.arange(reading["present"].shape[2]) < reading["count"][:, None]  # (n, things)
+    whole = (reading["present"] == there[:, None]).all(axis=(1, 2))
+    step = np.linalg.norm(np.diff(reading["position"], axis=1), axis=-1)  # (n, time - 1, things), NaN if absent
+    steady = np.where(there[:, None], step <= 2 * reading["radius"][:, :-1], True).all(axis=(1, 2))
+    return whole & steady & (reading["count"] > 0)
+
+
+def motion_smoothness(reading: dict[str, np.ndarray]) -> np.ndarray:
+    """How evenly things move: the mean length of the second difference of their positions, in pixels per frame²;
+    0 for steady motion in a straight line.
+
+    Args:
+        reading: as in `object_permanence`, of at least three frames.
+
+    Returns:
+        float64 (n,); NaN where nothing was read.
+
+    Raises:
+        ValueError: for a reading without positions or of fewer frames.
+    """
+    _check_reading(reading, "position")
+    if reading["position"].shape[1] < 3:
+        raise ValueError(
+            f"motion_smoothness got {reading['position'].shape[1]} frames, but at least three were expected."
+        )
+    bend = np.linalg.norm(np.diff(reading["position"].astype(np.float64), n=2, axis=1), axis=-1)
+    seen = np.isfinite(bend)
+    total = np.where(seen, bend, 0).sum(axis=(1, 2))
+    return np.where(seen.any(axis=(1, 2)), total / np.maximum(seen.sum(axis=(1, 2)), 1), np.nan)
+
+
+# ----------------------------------------------------------------------------------------- baselines and controls
+
+
 def repeat_last(given: np.ndarray, time: int) -> np.ndarray:
     """The baseline of all prediction: the last given frame, `time` times over. (count, time, …)."""
     check_count(time, "time")
@@ -68,11 +370,52 @@ def frozen(clips: np.ndarray) -> np.ndarray:
     return np.repeat(clips[:, :1], clips.shape[1], axis=1)
 
 
+def backwards(clips: np.ndarray) -> np.ndarray:
+    """A control: the clips run from their last frame to their first. Same shape."""
+    return check_clips(clips)[:, ::-1].copy()
+
+
 def shuffled(clips: np.ndarray, seed: int) -> np.ndarray:
     """A control: the frames of all clips in random orders of this seed. Perfect pictures, no order in time. Same shape."""
     clips = check_clips(clips)
     generator = np.random.default_rng(check_seed(seed))
     return np.stack([clip[generator.permutation(len(clip))] for clip in clips])
+
+
+def _check_reading(reading: dict[str, np.ndarray], *names: str) -> None:
+    if lacking := [name for name in names if name not in reading]:
+        raise ValueError(
+            f"the reading has no {lacking[0]!r}; give what a world of things reads, as Shapes().read(clips)."
+        )
+
+
+def _check_features(real, generated, neighbors: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    check_count(neighbors, "neighbors")
+    real, generated = as_array(real, "real"), as_array(generated, "generated")
+    for name, features in (("real", real), ("generated", generated)):
+        if (
+            features.ndim != 2
+            or features.shape[1:] != real.shape[1:]
+            or len(features) <= neighbors
+            or not features.size
+        ):
+            raise ValueError(
+                f"{name} has shape {features.shape}, but features (count, {real.shape[-1] if real.ndim == 2 else 'size'}) "
+                f"of more than {neighbors} clips were expected."
+            )
+        if not np.isfinite(features).all():
+            raise ValueError(f"{name} has features that are NaN or infinite; look at the clips they were made from.")
+    return real.astype(np.float64), generated.astype(np.float64)
+
+
+def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Euclidean distances (rows of one, rows of other), to the last bit the same in both directions, 0 for copies."""
+    return np.sqrt(np.stack([((other - row) ** 2).sum(axis=1) for row in one]))
+
+
+def _reach(features: np.ndarray, neighbors: int) -> np.ndarray:
+    """The distance of each row to its k-th nearest other row."""
+    return np.partition(_distances(features, features), neighbors, axis=1)[:, neighbors]  # the 0th is the row itself
 
 
 def _check_pair(real: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

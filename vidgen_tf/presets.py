@@ -15,6 +15,7 @@ import os
 import platform
 import shutil
 import time
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -74,19 +75,21 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
             weights = [file[f"{index:03d}"] for index in range(len(file.files))]
     except Exception as error:  # on broken files zipfile, zlib and NumPy raise nearly everything
         raise ValueError(f"{path.name} is no file of weights ({error}).") from None
-    if [weight.shape for weight in weights] != [tuple(weight.shape) for weight in model.weights]:
+    if [weight.shape for weight in weights] != [tuple(weight.shape) for weight in model.preset_weights]:
         raise ValueError(f"{path.name} holds weights of other shapes than {type(model).__name__} has here.")
-    model.set_weights([weight.astype(np.float32) for weight in weights])
+    model.set_preset_weights([weight.astype(np.float32) for weight in weights])
 
 
-def train(name: str, folder: Path, *, steps: int | None = None, verbose: int = 2) -> keras.Model:
+def train(
+    name: str, folder: Path, *, steps: int | None = None, verbose: int = 2, callbacks: Sequence = ()
+) -> keras.Model:
     """Follows a preset's recipe and writes `NAME.json` and `NAME.npz` into a folder.
 
     Args:
         name: of a preset that has a card.
         folder: where to; it must exist.
         steps: fewer or more steps than the recipe's; None takes the recipe's.
-        verbose: as in `fit`.
+        verbose, callbacks: as in `fit`.
 
     Raises:
         ValueError: for an unknown name, or steps below 1.
@@ -101,21 +104,27 @@ def train(name: str, folder: Path, *, steps: int | None = None, verbose: int = 2
     steps = check_count(recipe["steps"] if steps is None else steps, "steps")
     keras.utils.set_random_seed(recipe["seed"])
     world = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
-    data = world.dataset(recipe["batch_size"], recipe["seed"])
+    data = world.dataset(recipe["batch_size"], recipe["seed"], **recipe["data"])
     test = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"]).dataset(
-        recipe["batch_size"], recipe["seed"] + 1
+        recipe["batch_size"], recipe["seed"] + 1, **recipe["data"]
     )
     model = build(recipe)
     needed = 2 * model.count_params() + 10_000  # bytes
     if (free := shutil.disk_usage(folder).free) < needed:
         raise OSError(f"{folder} has {free:,} bytes free, but the weights need {needed:,}; free some space first.")
-    rate = keras.optimizers.schedules.CosineDecay(recipe["learning_rate"], steps)
-    model.compile(keras.optimizers.Adam(rate))
+    adam = dict(recipe["adam"])
+    rate = keras.optimizers.schedules.CosineDecay(adam.pop("learning_rate"), steps)
+    model.compile(keras.optimizers.Adam(rate, **adam))
     started = time.perf_counter()
-    model.fit(data, epochs=1, steps_per_epoch=steps, verbose=verbose)
+    epochs = max(1, steps // 200)  # a line on the screen for every 200 steps
+    model.fit(
+        data, epochs=epochs, steps_per_epoch=-(-steps // epochs), shuffle=False, verbose=verbose, callbacks=[*callbacks]
+    )
     minutes = (time.perf_counter() - started) / 60
-    halves = [weight.astype(np.float16) for weight in model.get_weights()]
-    model.set_weights([half.astype(np.float32) for half in halves])  # the scores are those of the rounded weights
+    halves = [weight.numpy().astype(np.float16) for weight in model.preset_weights]
+    model.set_preset_weights(
+        [half.astype(np.float32) for half in halves]
+    )  # the scores are those of the rounded weights
     file = io.BytesIO()
     np.savez_compressed(file, **{f"{index:03d}": half for index, half in enumerate(halves)})
     record = {

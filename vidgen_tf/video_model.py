@@ -116,6 +116,15 @@ class VideoModel(keras.Model):
             raise ValueError(f"The preset {name!r} is a {type(model).__name__}, not a {cls.__name__}.")
         return model
 
+    @property
+    def preset_weights(self) -> list[keras.Variable]:
+        """The weights that a preset of this model holds."""
+        return self.weights
+
+    def set_preset_weights(self, weights: list[np.ndarray]) -> None:
+        """Takes the weights of a preset, in the order of `preset_weights`."""
+        self.set_weights(weights)
+
     def get_config(self) -> dict:
         return {"clip_shape": self.clip_shape, "name": self.name}
 
@@ -126,18 +135,21 @@ class VideoModel(keras.Model):
         return clips
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        self.check_shape(x)
-        lowest, highest = tf.reduce_min(x), tf.reduce_max(x)  # NaN spreads to both
+        losses = self.losses_of(self.checked(x), y, training)
+        for name, term in self.terms.items():
+            term.update_state(losses[name])
+        return losses["loss"]
+
+    def checked(self, clips: tf.Tensor) -> tf.Tensor:
+        """The clips of a batch, once their shape fits and their values lie in [-1, 1]; for use inside of a step."""
+        self.check_shape(clips)
+        lowest, highest = tf.reduce_min(clips), tf.reduce_max(clips)  # NaN spreads to both
         checks = [
             tf.debugging.assert_greater_equal(lowest, -1.0, "the clips have values below -1, or NaN"),
             tf.debugging.assert_less_equal(highest, 1.0, "the clips have values above 1, or NaN"),
         ]
         with tf.control_dependencies([check for check in checks if check is not None]):
-            x = tf.identity(x)
-        losses = self.losses_of(x, y, training)
-        for name, term in self.terms.items():
-            term.update_state(losses[name])
-        return losses["loss"]
+            return tf.identity(clips)
 
     def fit(self, x=None, y=None, **kwargs):
         """`keras.Model.fit`, after a look at the data: x is clips or a dataset of batches, y the condition."""

@@ -10,6 +10,7 @@ To add a world, write one file with a subclass of `World` that has `clip_shape`,
 No world imports Keras; `dataset` alone imports TensorFlow, when it is called.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,32 +50,47 @@ class World:
         """What can be read from the pixels of clips (count, time, height, width, channels), by name."""
         raise NotImplementedError(f"{type(self).__name__} must say what pixels tell: write read(clips).")
 
-    def dataset(self, batch_size: int, seed: int, *, captions: bool = False):
+    def dataset(self, batch_size: int, seed: int, *, captions: bool = False, truth: Sequence[str] = ()):
         """An endless stream of fresh clips for `fit`: batch i is `sample(batch_size, …)` of its own seed.
 
         Args:
             batch_size: clips in a batch, at least 1.
             seed: integer; the same seed gives the same stream.
             captions: also hand out the captions.
+            truth: also hand out these names of the truth; either this or captions.
 
         Returns:
-            tf.data.Dataset of float32 (batch_size, time, height, width, channels),
-            or of pairs with a string tensor (batch_size,) if `captions`. Give `fit` its `steps_per_epoch`.
+            tf.data.Dataset of float32 (batch_size, time, height, width, channels); with `captions` of pairs with a
+            string tensor (batch_size,); with `truth` of pairs with a dictionary of tensors. Give `fit` its
+            `steps_per_epoch`.
 
         Raises:
-            ValueError: for a batch size below 1 or a seed that is no integer.
+            ValueError: for a batch size below 1, a seed that is no integer, captions and truth at once, or a name
+                that the truth has not.
         """
         check_count(batch_size, "batch_size", least=1)
         check_seed(seed)
+        if captions and truth:
+            raise ValueError("The dataset was asked for captions and truth; ask for one of them.")
+        known = self.sample(1, 0).truth if truth else {}
+        if unknown := [name for name in truth if name not in known]:
+            raise ValueError(f"The truth has no {unknown[0]!r}; known: {', '.join(known)}.")
         from vidgen_tf.quiet import tf
 
         def batches():
             for child in _endless_seeds(seed):
                 sample = self.sample(batch_size, child)
-                yield (sample.clips, np.array(sample.captions, dtype=object)) if captions else sample.clips
+                if truth:
+                    yield sample.clips, {name: sample.truth[name] for name in truth}
+                else:
+                    yield (sample.clips, np.array(sample.captions, dtype=object)) if captions else sample.clips
 
-        clips = tf.TensorSpec((batch_size, *self.clip_shape), tf.float32)
-        signature = (clips, tf.TensorSpec((batch_size,), tf.string)) if captions else clips
+        signature = tf.TensorSpec((batch_size, *self.clip_shape), tf.float32)
+        if captions:
+            signature = (signature, tf.TensorSpec((batch_size,), tf.string))
+        elif truth:
+            kinds = {name: tf.TensorSpec((batch_size, *known[name].shape[1:]), known[name].dtype) for name in truth}
+            signature = (signature, kinds)
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
 
 
