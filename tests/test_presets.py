@@ -17,10 +17,7 @@ from vidgen_tf.families.dense import DenseFrameGenerator
 from vidgen_tf.quiet import keras
 from vidgen_tf.video_model import VideoModel
 
-RECIPE = {
-    "family", "config", "world", "world_config", "test_config", "seed", "batch_size", "steps", "learning_rate",
-    "test_steps",
-}  # fmt: skip
+RECIPE = {"family", "config", "world", "world_config", "test_config", "data", "seed", "batch_size", "steps", "adam"}
 RECORD = {"date", "steps", "minutes", "hardware", "tensorflow", "keras", "scores", "sha256"}
 
 
@@ -62,7 +59,7 @@ def test_a_card_says_how_the_weights_came_about(name):
     card = presets.card(name)
     recipe, record = card["recipe"], card["record"]
     assert set(card) == {"recipe", "record"}
-    assert set(recipe) == RECIPE
+    assert set(recipe) in (RECIPE | {"test_steps"}, RECIPE | {"test_clips"})
     assert set(record) == RECORD
     assert record["steps"] == recipe["steps"]  # the run followed the recipe to its end
     assert record["minutes"] > 0
@@ -83,16 +80,12 @@ def test_the_weights_that_ship_give_the_scores_on_the_card(name):
     recipe = card["recipe"]
     model = presets.load(name)
     assert type(model).__name__ == recipe["family"]
-    test = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"])
-    model.compile("adam")
-    scores = model.evaluate(
-        test.dataset(recipe["batch_size"], recipe["seed"] + 1), steps=recipe["test_steps"], verbose=0, return_dict=True
-    )
     # Four digits are on the card; another processor sums in another order. A worse model is off by far more.
-    assert scores == pytest.approx(card["record"]["scores"], rel=0.01)
-    made = model.generate(1, seed=0)
-    assert made.shape == (1, *model.clip_shape)
-    assert made.std() > 0.1
+    assert presets.scores_of(model, recipe) == pytest.approx(card["record"]["scores"], rel=0.01, abs=0.01)
+    if isinstance(model, VideoModel):
+        made = model.generate(1, seed=0)
+        assert made.shape == (1, *model.clip_shape)
+        assert made.std() > 0.1
 
 
 def test_all_that_ships_has_a_card_and_is_small():

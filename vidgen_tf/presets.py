@@ -80,6 +80,23 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
     model.set_preset_weights([weight.astype(np.float32) for weight in weights])
 
 
+def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
+    """How good a trained model is on its recipe's test world: what `evaluate` says over `test_steps` batches, or, for a
+    family whose losses do not tell (a GAN), what the world says of `test_clips` new clips."""
+    import vidgen_tf
+
+    world = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"])
+    seed = recipe["seed"] + 1
+    if "test_clips" in recipe:
+        asked = world.sample(recipe["test_clips"], seed).captions
+        clips = model.generate(len(asked), asked if model.conditional else None, seed=seed)
+        return world.scores(clips, asked)
+    if not getattr(model, "compiled", False):
+        model.compile()
+    data = world.dataset(recipe["batch_size"], seed, **recipe["data"])
+    return model.evaluate(data, steps=recipe["test_steps"], verbose=0, return_dict=True)
+
+
 def train(
     name: str, folder: Path, *, steps: int | None = None, verbose: int = 2, callbacks: Sequence = ()
 ) -> keras.Model:
@@ -105,9 +122,6 @@ def train(
     keras.utils.set_random_seed(recipe["seed"])
     world = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
     data = world.dataset(recipe["batch_size"], recipe["seed"], **recipe["data"])
-    test = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"]).dataset(
-        recipe["batch_size"], recipe["seed"] + 1, **recipe["data"]
-    )
     model = build(recipe)
     needed = 2 * model.count_params() + 10_000  # bytes
     if (free := shutil.disk_usage(folder).free) < needed:
@@ -134,10 +148,7 @@ def train(
         "hardware": f"{platform.machine()}, {os.cpu_count()} cores, {len(tf.config.list_physical_devices('GPU'))} GPUs",
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
-        "scores": {
-            key: float(f"{value:.4g}")
-            for key, value in model.evaluate(test, steps=recipe["test_steps"], verbose=0, return_dict=True).items()
-        },
+        "scores": {key: float(f"{value:.4g}") for key, value in scores_of(model, recipe).items()},
         "sha256": hashlib.sha256(file.getvalue()).hexdigest(),
     }
     with whole_or_absent(folder / f"{name}.npz") as weights, whole_or_absent(folder / f"{name}.json") as text:

@@ -159,24 +159,13 @@ class AdversarialModel(VideoModel):
                 discriminator_loss += self.penalties(clips, made, condition, True)
             with tape.stop_recording():
                 differs = diversity(clips, made)
-                alike = tf.where(differs < COLLAPSED, self.alike_for + 1, 0)
-                sound = [
-                    tf.debugging.assert_equal(
-                        tf.math.is_finite(discriminator_loss), True,
-                        "the losses became NaN or infinite, and the weights were left as they were; "
-                        "try a smaller learning rate or a larger penalty"),
-                    tf.debugging.assert_less(
-                        alike, self.patience,
-                        f"the generator collapsed, its clips have been all alike for {self.patience} steps; "
-                        "try loss='relativistic' with a penalty, a smaller learning rate, or another seed"),
-                ]  # fmt: skip
-                with tf.control_dependencies([check for check in sound if check is not None]):
+                with tf.control_dependencies(self.stop_if_alike(differs)):
                     slopes = inner.gradient(discriminator_loss, self.discriminator.trainable_variables)
-                    self.alike_for.assign(alike)
+                slopes = finite(slopes, discriminator_loss)
                 self.discriminator_optimizer.apply(slopes, self.discriminator.trainable_variables)
             # The same made clips, rated by the discriminator that has just learned from them.
             loss = self.generator_loss(tf.stop_gradient(real_logit), self.rate(made, condition, True))
-        slopes = tape.gradient(loss, self.generator.trainable_variables)
+        slopes = finite(tape.gradient(loss, self.generator.trainable_variables), loss)
         self.optimizer.apply(slopes, self.generator.trainable_variables)
         self.after_step()
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(clips)[0])
@@ -184,6 +173,17 @@ class AdversarialModel(VideoModel):
         for name, value in (("discriminator_loss", discriminator_loss), ("margin", margin), ("diversity", differs)):
             self.terms[name].update_state(value)
         return self.get_metrics_result()
+
+    def stop_if_alike(self, differs: tf.Tensor) -> list[tf.Operation]:
+        """What a step must wait for: training stops once the diversity has been next to nothing for `patience` steps."""
+        alike = tf.where(differs < COLLAPSED, self.alike_for + 1, 0)
+        check = tf.debugging.assert_less(
+            alike, self.patience,
+            f"the generator collapsed, its clips have been all alike for {self.patience} steps; "
+            "try loss='relativistic' with a penalty, a smaller learning rate, or another seed",
+        )  # fmt: skip
+        self.alike_for.assign(alike)
+        return [] if check is None else [check]
 
     def after_step(self) -> None:
         """Called at the end of each training step."""
@@ -194,6 +194,17 @@ class AdversarialModel(VideoModel):
 
     def draw(self, count, condition, seed):
         return self.make(self.noise(count, tf.constant([0, seed], tf.int64)), condition, False)
+
+
+def finite(slopes: list[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:
+    """The slopes, if they and the loss are finite numbers; else training stops before they reach the weights."""
+    check = tf.debugging.assert_equal(
+        tf.math.is_finite(loss + tf.linalg.global_norm(slopes)), True,
+        "the losses became NaN or infinite, and the weights were left as they were; "
+        "try a smaller learning rate or a larger penalty",
+    )  # fmt: skip
+    with tf.control_dependencies([check] if check is not None else []):
+        return [tf.identity(slope) for slope in slopes]
 
 
 def diversity(real: tf.Tensor, made: tf.Tensor) -> tf.Tensor:
@@ -301,7 +312,7 @@ class VideoGAN(AdversarialModel):
     The content latent (batch, content_size) is the same for all frames of a clip. The motion latents
     (batch, time, 64) are a recurrent network's path through noise (batch, time + 1, motion_size); they are all that
     differs between frames. A convolutional network draws each frame from both. The discriminator sees the whole clip:
-    its first convolution spans three frames, strided ones shrink each frame, then it convolves over time. Clips are
+    its first convolution spans four frames, strided ones shrink each frame, then it convolves over time. Clips are
     drawn with weights averaged over the steps.
 
     The condition is a sentence for each clip, str (count,), where `condition` lists the known words; or labels,
@@ -423,8 +434,10 @@ class VideoGAN(AdversarialModel):
         looks = keras.ops.reshape(x, (-1, few.shape[1] * x.shape[1] * x.shape[2], x.shape[3]))
         looks = keras.ops.concatenate([keras.ops.max(looks, axis=1), keras.ops.mean(looks, axis=1)], axis=-1)
 
-        x = layers.Conv3D(self.width, (3, 4, 4), (1, 2, 2), "same", kernel_initializer=he())(clips)
+        pace = 2 if time >= 8 else 1  # frames in a step of the first convolution
+        x = layers.Conv3D(self.width, (4, 4, 4), (pace, 2, 2), "same", kernel_initializer=he())(clips)
         x = layers.LeakyReLU(negative_slope=0.2)(x)
+        time = x.shape[1]
         x = keras.ops.reshape(x, (-1, *x.shape[2:]))  # (batch · time, height / 2, width / 2, channels)
         for level in range(1, self.halvings):
             x = conv(x, self.width * 2 ** min(level, 2), 4, 2)

@@ -6,7 +6,8 @@ Every world has the same three verbs:
 - `read(clips)` reads back from pixels what can be read, so that generated clips are judged by rules;
 - `dataset(batch_size, seed)` is an endless `tf.data.Dataset` of fresh samples, for `fit`.
 
-To add a world, write one file with a subclass of `World` that has `clip_shape`, `sample` and `read`.
+To add a world, write one file with a subclass of `World` that has `clip_shape`, `sample` and `read`, and `scores`
+where rules can say how good made clips are.
 No world imports Keras; `dataset` alone imports TensorFlow, when it is called.
 """
 
@@ -49,6 +50,11 @@ class World:
     def read(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """What can be read from the pixels of clips (count, time, height, width, channels), by name."""
         raise NotImplementedError(f"{type(self).__name__} must say what pixels tell: write read(clips).")
+
+    def scores(self, clips: np.ndarray, captions: Sequence[str]) -> dict[str, float]:
+        """How good clips (count, time, height, width, channels) made for these captions are, by this world's rules:
+        names to numbers; the world's docstring says which."""
+        raise NotImplementedError(f"{type(self).__name__} has no rules for made clips: write scores(clips, captions).")
 
     def dataset(self, batch_size: int, seed: int, *, captions: bool = False, truth: Sequence[str] = ()):
         """An endless stream of fresh clips for `fit`: batch i is `sample(batch_size, …)` of its own seed.

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vidgen_tf.clips import as_array, check_clips, check_count, check_seed, check_values
+from vidgen_tf.metrics import mode_coverage
 from vidgen_tf.worlds import Sample, World
 
 SIDE, CELL = 28, 2  # pixels
@@ -136,3 +137,9 @@ class Numbers(World):
         number = (shown @ known.T).argmax(axis=1)  # the nearest, since all values of all numbers are ±1
         error = np.sqrt(np.mean((shown - known[number]) ** 2, axis=1))
         return {"number": np.where(error <= TOLERANCE, number, -1), "error": error}
+
+    def scores(self, clips: np.ndarray, captions: Sequence[str] = ()) -> dict[str, float]:
+        """Shares from 0 to 1 of made clips: "readable" as a number, and "modes": of all numbers, those that occur. The
+        captions are not looked at."""
+        number = self.read(clips)["number"]
+        return {"readable": float((number >= 0).mean()), "modes": mode_coverage(number, self.modes)}

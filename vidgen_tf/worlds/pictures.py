@@ -7,6 +7,7 @@ its pictures are opened when they are first drawn and kept small in memory, so t
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from vidgen_tf.clips import (
     fit_picture,
     to_float,
 )
+from vidgen_tf.metrics import coverage
 from vidgen_tf.worlds import Sample, World
 
 DATA = Path(__file__).parent.parent / "data"
@@ -147,6 +149,11 @@ class Pictures(World):
             found = distance[np.arange(len(shown)), best]
             nearest, least = np.where(found < least, best + start, nearest), np.minimum(found, least)
         return {"picture": nearest, "psnr": decibels(np.mean((shown - self._flat(nearest)) ** 2, axis=1))}
+
+    def scores(self, clips: np.ndarray, captions: Sequence[str] = ()) -> dict[str, float]:
+        """The "coverage" of this part's pictures by made ones: the share of them that has one among its five nearest, in
+        pixels; about 0.97 for equally many other real ones. The captions are not looked at."""
+        return {"coverage": coverage(self._flat(range(len(self))), clips.reshape(len(clips), -1))}
 
     def _flat(self, indices) -> np.ndarray:
         """Pictures of the part as rows of float64 in [-1, 1], (pictures, size · size · channels)."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vidgen_tf.clips import check_clips, check_count, check_seed, check_values
+from vidgen_tf.metrics import mode_coverage, object_permanence
 from vidgen_tf.worlds import Sample, World
 
 SHAPES = ("circle", "square", "triangle", "cross")
@@ -282,6 +283,18 @@ class Shapes(World):
             warnings.simplefilter("ignore", RuntimeWarning)  # the median of an absent thing is NaN, as it should be
             parts = [_read(clips[chunk]) for chunk in _chunks(len(clips), math.prod(clips.shape[1:4]))]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def scores(self, clips: np.ndarray, captions: Sequence[str]) -> dict[str, float]:
+        """Shares from 0 to 1 of made clips, by what is read from them: "permanence" (one and the same thing in all
+        frames), "caption" (all that the caption says is so), one for each label, and "combinations": of all pairs of
+        colour and shape, those that occur."""
+        reading = self.read(clips)
+        labels = ("color", "shape", "size", "motion")
+        pairs = (reading["color"] * len(SHAPES) + reading["shape"])[(reading["color"] >= 0) & (reading["shape"] >= 0)]
+        shares = {"permanence": object_permanence(reading).mean(), "caption": agrees(captions, reading).mean()}
+        shares |= {label: agrees(captions, reading, (label,)).mean() for label in labels}
+        shares["combinations"] = mode_coverage(pairs, len(COLORS) * len(SHAPES))
+        return {name: float(share) for name, share in shares.items()}
 
 
 def _generator(seed: int, purpose: str) -> np.random.Generator:

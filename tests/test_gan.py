@@ -1,0 +1,336 @@
+"""GANs: their losses and penalties against closed forms, one step against one by hand, and the stops."""
+
+import numpy as np
+import pytest
+from conftest import refuses, smooth
+
+from vidgen_tf.families.gan import DenseGAN, VideoGAN, diversity
+from vidgen_tf.quiet import keras, tf
+
+CLIP = (4, 6, 6, 3)
+
+
+def clips(count: int = 8) -> np.ndarray:
+    return np.stack([np.roll(smooth(*CLIP), index, axis=2) * (1 - index / count) for index in range(count)])
+
+
+def dense(**options) -> DenseGAN:
+    return DenseGAN(CLIP, latent_size=5, hidden=(7, 6), **options)
+
+
+def video(**options) -> VideoGAN:
+    return VideoGAN(CLIP, **{"width": 4, "content_size": 3, "motion_size": 2} | options)
+
+
+def ready(model, rate: float = 1e-3, **options):
+    model.compile(keras.optimizers.Adam(rate), **options)
+    return model
+
+
+# ------------------------------------------------------------------------------------------------ listing 1
+
+
+def test_the_dense_networks_are_those_of_the_listing():
+    model = DenseGAN((1, 28, 28, 1))
+    dense = [layer for layer in model.generator.layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.units for layer in dense] == [256, 512, 1024, 784]
+    assert [layer.activation.__name__ for layer in dense] == ["relu", "relu", "relu", "tanh"]
+    mirror = [layer for layer in model.discriminator.layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.units for layer in mirror] == [1024, 512, 256, 1]
+    assert [layer.activation.__name__ for layer in mirror] == ["relu", "relu", "relu", "linear"]
+    assert model.generator.count_params() == 100 * 256 + 256 + 256 * 512 + 512 + 512 * 1024 + 1024 + 1024 * 784 + 784
+
+
+def test_the_classic_losses_are_binary_cross_entropy_of_the_sigmoid():
+    model = dense()
+    real, made = tf.constant([2.0, -1.0, 0.3]), tf.constant([-0.5, 1.5, 0.0])
+    entropy = keras.losses.binary_crossentropy
+    by_hand = entropy(tf.ones(3), tf.sigmoid(real)) + entropy(tf.zeros(3), tf.sigmoid(made))
+    np.testing.assert_allclose(model.discriminator_loss(real, made), by_hand, rtol=1e-5)
+    by_hand = entropy(tf.ones(3), tf.sigmoid(made))
+    np.testing.assert_allclose(model.generator_loss(real, made), by_hand, rtol=1e-5)
+    assert np.isfinite(model.discriminator_loss(real * 1000, made * 1000))  # where the sigmoid would be rounded
+
+
+def test_the_relativistic_losses_compare_pairs_and_mirror_each_other():
+    model = dense(loss="relativistic")
+    real, made = tf.constant([2.0, -1.0]), tf.constant([-0.5, 1.5])
+    by_hand = -np.mean(np.log(1 / (1 + np.exp(-np.array([2.5, -2.5])))))
+    np.testing.assert_allclose(model.discriminator_loss(real, made), by_hand, rtol=1e-5)
+    np.testing.assert_allclose(model.generator_loss(real, made), model.discriminator_loss(made, real), rtol=1e-6)
+    shifted = model.discriminator_loss(real + 7, made + 7)  # only differences count
+    np.testing.assert_allclose(shifted, model.discriminator_loss(real, made), rtol=1e-5)
+
+
+# ---------------------------------------------------------------------------------------------------- penalties
+
+
+def test_the_penalty_of_a_linear_discriminator_is_the_length_of_its_weights():
+    model = dense(loss="relativistic", penalty=3.0)
+    size = int(np.prod(CLIP))
+    slope = np.random.default_rng(0).standard_normal((size, 1)).astype("float32")
+    model.discriminator = keras.Sequential(
+        [keras.Input(CLIP), keras.layers.Flatten(), keras.layers.Dense(1), keras.layers.Reshape(())]
+    )
+    model.discriminator.layers[1].set_weights([slope, np.zeros(1)])
+    found = model.penalties(tf.constant(clips(4)), tf.constant(-clips(4)), None, True)
+    # R1 and R2 are both |slope|², and half of penalty times each is paid.
+    np.testing.assert_allclose(found, 3.0 / 2 * 2 * np.sum(slope**2), rtol=1e-5)
+
+
+def test_the_penalty_is_that_of_numerical_slopes():
+    model = video(loss="relativistic", penalty=1.0, penalty_share=1.0)
+    real, made = clips(2), clips(4)[2:]
+    found = float(model.penalties(tf.constant(real), tf.constant(made), None, True))
+    # |slope|² is the mean of (slope · direction)² over random directions of unit variance; 3,000 of them, within 10 %.
+    directions = np.random.default_rng(1).standard_normal((1500, *CLIP)).astype("float32") * 1e-3
+    total = 0
+    for clip in (*real, *made):
+        up, down = (model.rate(clip[None] + sign * directions, None, True).numpy() for sign in (1, -1))
+        total += np.mean(((up - down) / 2e-3) ** 2)
+    assert found == pytest.approx(total / 4, rel=0.1)
+
+
+def test_the_penalty_on_a_share_is_right_on_average_and_reaches_the_weights():
+    model = ready(video(penalty=1.0, penalty_share=0.5))
+    real, made = tf.constant(clips(8)), tf.constant(clips(8)[::-1].copy())
+    halves = [
+        float(model.penalties(tf.gather(real, order), tf.gather(made, order), None, True))
+        for order in (range(8), [4, 5, 6, 7, 0, 1, 2, 3])
+    ]
+    model.penalty_share = 1.0
+    with tf.GradientTape() as tape:
+        whole = model.penalties(real, made, None, True)
+    assert np.mean(halves) == pytest.approx(float(whole), rel=1e-4)
+    slopes = tape.gradient(whole, model.discriminator.trainable_variables)
+    assert sum(float(tf.reduce_sum(tf.abs(s))) for s in slopes if s is not None) > 0
+
+
+def test_without_a_penalty_there_is_none():
+    assert float(dense().penalties(tf.constant(clips(2)), tf.constant(clips(2)), None, True)) == 0
+
+
+# ------------------------------------------------------------------------------------------------------ the step
+
+
+@pytest.mark.parametrize("loss", ["classic", "relativistic"])
+def test_a_step_is_one_by_hand(loss):
+    model = ready(dense(loss=loss, penalty=0.5), run_eagerly=True)
+    generator, discriminator = (keras.models.clone_model(net) for net in (model.generator, model.discriminator))
+    generator.set_weights(model.generator.get_weights())
+    discriminator.set_weights(model.discriminator.get_weights())
+    real = tf.constant(clips())
+    model.fit(clips(), batch_size=8, shuffle=False, verbose=0)
+
+    sigmoid = tf.math.log_sigmoid
+    noise = tf.random.stateless_normal((8, 5), [0, 0])
+    adam = [keras.optimizers.Adam(1e-3) for _ in range(2)]
+    with tf.GradientTape() as tape:
+        made = generator(noise)
+        with tf.GradientTape() as inner:
+            a, b = discriminator(real), discriminator(made)
+            paid = -tf.reduce_mean(sigmoid(a - b)) if loss == "relativistic" else -tf.reduce_mean(sigmoid(a)) - tf.reduce_mean(sigmoid(-b))  # fmt: skip
+            for points in (real, tf.identity(made)):
+                with tf.GradientTape() as third:
+                    third.watch(points)
+                    logits = discriminator(points)
+                slopes = third.gradient(logits, points)
+                paid += 0.5 / 2 * tf.reduce_mean(tf.reduce_sum(slopes**2, axis=(1, 2, 3, 4)))
+        weights = discriminator.trainable_variables
+        adam[0].apply(inner.gradient(paid, weights), weights)
+        b = discriminator(made)
+        paid = -tf.reduce_mean(sigmoid(b - a)) if loss == "relativistic" else -tf.reduce_mean(sigmoid(b))
+    adam[1].apply(tape.gradient(paid, generator.trainable_variables), generator.trainable_variables)
+    for mine, theirs in zip(
+        generator.weights + discriminator.weights, model.generator.weights + model.discriminator.weights, strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)  # float32; Adam moves a weight by 1e-3
+
+
+def test_noise_differs_from_step_to_step_and_is_the_same_again():
+    model = ready(dense())
+    first = model.noise(4, model.step_seed())
+    model.fit(clips(), batch_size=8, verbose=0)
+    second = model.noise(4, model.step_seed())
+    assert np.abs(first - second).max() > 0.1
+    np.testing.assert_array_equal(first, model.noise(4, tf.constant([0, 0], tf.int64)))
+
+
+def test_each_network_has_an_optimizer_of_its_own_and_both_come_back_from_a_file(tmp_path):
+    model = dense()
+    model.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(5e-4, beta_1=0.3))
+    model.fit(clips(), batch_size=4, epochs=2, verbose=0)
+    model.save(tmp_path / "gan.keras")
+    again = keras.models.load_model(tmp_path / "gan.keras")
+    assert float(again.discriminator_optimizer.learning_rate) == pytest.approx(5e-4)
+    assert again.discriminator_optimizer.beta_1 == 0.3
+    assert int(again.discriminator_optimizer.iterations) == int(again.optimizer.iterations) == 4
+    for one in (model, again):
+        one.fit(clips(), batch_size=4, shuffle=False, verbose=0)
+    for mine, theirs in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)  # training goes on as if nothing had happened
+
+
+def test_a_schedule_is_copied_to_the_second_optimizer():
+    model = dense()
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 10)))
+    model.fit(clips(), batch_size=4, epochs=3, verbose=0)
+    assert float(model.discriminator_optimizer.learning_rate) == pytest.approx(float(model.optimizer.learning_rate))
+
+
+# ------------------------------------------------------------------------------------------------------ the stops
+
+
+def test_a_loss_that_is_no_number_stops_training_and_keeps_the_weights():
+    model = ready(dense())
+    model.discriminator.layers[-2].bias.assign([np.nan])
+    before = [weight.numpy() for weight in model.weights]
+    with refuses("NaN", "learning rate"):
+        model.fit(clips(), verbose=0)
+    for old, new in zip(before, model.weights, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_rate_far_too_high_is_stopped_with_finite_weights():
+    model = ready(dense(loss="relativistic", penalty=1.0), rate=1e18)
+    with refuses("learning rate"):
+        model.fit(clips(), epochs=20, verbose=0)
+    assert all(np.isfinite(weight.numpy()).all() for weight in model.discriminator.weights)
+
+
+def test_a_generator_whose_clips_are_all_alike_is_stopped():
+    model = ready(dense(patience=5), rate=1e-6)
+    model.generator.layers[-2].kernel.assign(tf.zeros((6, int(np.prod(CLIP)))))
+    with refuses("collapsed", "5 steps", "relativistic"):
+        model.fit(clips(), batch_size=8, epochs=20, verbose=0)
+    assert all(np.isfinite(weight.numpy()).all() for weight in model.weights)
+
+
+def test_diversity_is_the_ratio_of_spreads():
+    real = np.random.default_rng(0).normal(0, 0.4, (500, *CLIP)).astype("float32")
+    assert float(diversity(real, real / 4)) == pytest.approx(0.25, rel=1e-4)
+    assert float(diversity(real, np.repeat(real[:1], 5, axis=0))) < 1e-6
+    assert float(diversity(real[:1], real)) == 1  # one real clip does not differ from itself: nothing to compare
+
+
+# ------------------------------------------------------------------------------------------------------ video GAN
+
+
+def test_all_that_differs_between_frames_is_the_motion():
+    model = video()
+    content, motion = model.noise(3, tf.constant([0, 5], tf.int64))
+    frozen = np.zeros_like(motion)
+    made = model.compose(content, motion)
+    assert np.abs(np.diff(made, axis=1)).max() > 1e-3
+    # Causal: the noise of later frames does not reach earlier ones.
+    later = motion.numpy().copy()
+    later[:, 3:] += 1
+    again = model.compose(content, later)
+    np.testing.assert_allclose(again[:, :2], made[:, :2], atol=1e-6)
+    assert np.abs(again[:, 2:] - made[:, 2:]).max() > 1e-4
+    assert np.abs(model.compose(content, frozen) - made).max() > 1e-4
+
+
+def test_compose_is_generate_with_noise_of_ones_own():
+    model = video(condition=("up", "down"))
+    words = ["up", "down", "up"]
+    noise = model.noise(3, tf.constant([0, 7], tf.int64))
+    np.testing.assert_array_equal(np.clip(model.compose(*noise, words), -1, 1), model.generate(3, words, seed=7))
+    swapped = model.compose(*noise, words, ["down", "up", "up"])
+    assert np.abs(swapped[0] - model.generate(3, words, seed=7)[0]).max() > 1e-5
+    np.testing.assert_allclose(swapped[2], model.generate(3, words, seed=7)[2], atol=1e-6)
+
+
+def test_compose_refuses_noise_of_other_shapes():
+    model = video()
+    content, motion = (part.numpy() for part in model.noise(2, tf.constant([0, 0], tf.int64)))
+    for bad in ((content[:, :-1], motion), (content, motion[:1]), (content, motion[:, 1:]), (content * np.nan, motion)):
+        with refuses("expected"):
+            model.compose(*bad)
+
+
+def test_averaged_weights_follow_the_formula():
+    model = ready(video(average=0.5))
+    start = [weight.numpy() for weight in model.averaged.weights]
+    model.fit(clips(), batch_size=8, verbose=0)
+    keep = min(0.5, 1 / 11)  # after the first step
+    for old, new, weight in zip(start, model.averaged.weights, model.generator.weights, strict=True):
+        np.testing.assert_allclose(new, keep * old + (1 - keep) * weight.numpy(), atol=1e-6)
+
+
+def test_words_have_an_order_and_labels_a_column_each():
+    model = video(condition=("a", "b"))
+    one, other = model.generate(2, ["a b", "b a"], seed=0), model.generate(2, ["b a", "a b"], seed=0)
+    assert np.abs(one - other).max() > 1e-5
+    numbers = video(condition=(3, 2)).prepared(np.array([[0, 0], [2, 1], [-1, 1]]), 3, False)
+    np.testing.assert_array_equal(numbers, [[1, 4], [3, 5], [0, 5]])
+
+
+def test_conditions_are_left_out_as_often_as_asked():
+    model = ready(video(condition=(3,), drop=0.3))
+    left_out = [float(np.mean(model.prepared(np.zeros((400, 1), int), 400, True) == 0)) for _ in range(1)]
+    assert left_out[0] == pytest.approx(0.3, abs=0.07)
+    assert not np.any(model.prepared(np.zeros((400, 1), int), 400, False) == 0)
+
+
+def test_without_a_condition_nothing_is_asked_for():
+    model = video(condition=("a", "b"))
+    np.testing.assert_array_equal(model.generate(2, seed=1), model.generate(2, ["", ""], seed=1))
+
+
+def test_a_batch_with_an_unknown_word_is_refused_in_training():
+    model = ready(video(condition=("a", "b")))
+    data = tf.data.Dataset.from_tensors((clips(2), tf.constant(["a", "c"])))
+    with refuses("not known"):
+        model.fit(data, verbose=0)
+
+
+@pytest.mark.parametrize("clip", [(1, 8, 8, 1), (2, 5, 9, 3), (9, 17, 4, 1), (16, 32, 32, 3)])
+def test_every_size_of_clip_works(clip):
+    model = VideoGAN(clip, width=2, content_size=2, motion_size=1)
+    assert model.generate(2, seed=0).shape == (2, *clip)
+    assert model.rate(np.zeros((2, *clip), "float32"), None, False).shape == (2,)
+
+
+# ------------------------------------------------------------------------------------------------- bad arguments
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"loss": "hinge"}, "hinge"), ({"penalty": -1}, "penalty"), ({"penalty": "much"}, "penalty"),
+        ({"penalty_share": 0}, "penalty_share"), ({"penalty_share": 1.5}, "penalty_share"),
+        ({"patience": 0}, "patience"), ({"seed": -1}, "seed"), ({"penalty": float("nan")}, "penalty"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("build", [dense, video])
+def test_bad_arguments_are_refused(build, options, word):
+    with refuses(word):
+        build(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"condition": ()}, "condition"), ({"condition": ("a", "a")}, "condition"), ({"condition": ("a", 3)}, "condition"),
+        ({"condition": (0, 2)}, "condition"), ({"condition": "a b"}, "condition"), ({"condition": ("a b",)}, "condition"),
+        ({"width": 0}, "width"), ({"content_size": 0}, "content_size"), ({"motion_size": 1.5}, "motion_size"),
+        ({"drop": 1}, "drop"), ({"average": 1.0}, "average"), ({"average": -0.1}, "average"),
+    ],
+)  # fmt: skip
+def test_bad_arguments_of_the_video_gan_are_refused(options, word):
+    with refuses(word):
+        video(**options)
+
+
+@pytest.mark.parametrize(("options", "word"), [({"hidden": ()}, "hidden"), ({"latent_size": 0}, "latent_size")])
+def test_bad_arguments_of_the_dense_gan_are_refused(options, word):
+    with refuses(word):
+        DenseGAN(CLIP, **options)
+
+
+def test_conditions_of_a_dataset_must_fit():
+    for model, wrong in ((video(condition=("a",)), tf.zeros((8, 1), tf.int32)), (video(condition=(2,)), tf.zeros((8,), tf.int32))):  # fmt: skip
+        ready(model)
+        with refuses("conditions"):
+            model.fit(tf.data.Dataset.from_tensors((clips(), wrong)), verbose=0)
