@@ -36,7 +36,7 @@ def test_it_shows_the_start_powers_of_two_and_the_end(epochs, after):
 def test_captions_say_moment_and_losses(monkeypatch):
     captions = []
 
-    def filmstrip(clips, frames, words):
+    def filmstrip(clips, frames, words, titles):
         captions.append((len(clips), frames, words))
         return Picture(b"", "a strip")
 

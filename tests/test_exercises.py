@@ -164,6 +164,58 @@ ANSWERS = {
             (lambda frame, first, last: (frame - first) @ (last - first), "np.sum"),
         ],
     ),
+    "02.1": (
+        [
+            lambda p, q: p / (p + q),
+            lambda p, q: 1 / (1 + q / p),
+        ],
+        [
+            (lambda p, q: q / (p + q), "is made"),
+            (lambda p, q: p / q, "odds"),
+            (lambda p, q: (p > q).astype(float), "being sure"),
+            (lambda p, q: p - q, "between 0 and 1"),
+            (lambda p, q: 1 / (1 + np.exp(q - p)), "it says"),
+            (lambda p, q: np.full_like(p, 0.5), "it says"),
+            (lambda p, q: np.mean(p / (p + q)), "one probability a place"),
+        ],
+    ),
+    "02.2": (
+        [
+            lambda logits: np.mean(np.logaddexp(0, -logits)),
+            lambda logits: np.mean(np.maximum(-logits, 0) + np.log1p(np.exp(-np.abs(logits)))),
+        ],
+        [
+            (lambda logits: np.mean(np.logaddexp(0, logits)), "mind the sign"),
+            (lambda logits: -np.mean(np.logaddexp(0, logits)), "slope vanishes"),
+            (lambda logits: np.sum(np.logaddexp(0, -logits)), "not the sum"),
+            (lambda logits: -np.mean(np.logaddexp(0, -logits)), "mind the sign"),
+            (lambda logits: np.mean(1 / (1 + np.exp(-logits))), "logarithm is missing"),
+            (lambda logits: np.mean(np.log(1 + np.exp(-logits))), "overflows"),
+            (lambda logits: np.mean(-np.log(1 / (1 + np.exp(-logits)))), "overflows"),
+            (lambda logits: np.mean(np.maximum(-logits, 0)), "log(1 + exp(-a))"),
+            (
+                lambda logits: (
+                    np.mean(np.maximum(-logits, 0) + np.log(1 + np.exp(-np.abs(logits)))) * (logits.max() < 20)
+                ),
+                "rounded to 1",
+            ),
+            (lambda logits: np.logaddexp(0, -logits), "one number"),
+        ],
+    ),
+    "02.3": (
+        [
+            lambda modes, count: 1 - (1 - 1 / modes) ** count,
+            lambda modes, count: -np.expm1(count * np.log1p(-1 / modes)),
+        ],
+        [
+            (lambda modes, count: modes * (1 - (1 - 1 / modes) ** count), "divide by how many"),
+            (lambda modes, count: min(count / modes, 1), "drawn twice"),
+            (lambda modes, count: (1 - 1 / modes) ** count, "missed"),
+            (lambda modes, count: 1 - (1 / modes) ** count, "missed by one draw"),
+            (lambda modes, count: 1 - np.exp(-count / modes), "to the power"),
+            (lambda modes, count: len(set(np.random.default_rng(0).integers(0, modes, count))) / modes, "to the power"),
+        ],
+    ),
 }
 
 

@@ -4,7 +4,7 @@ Each picture is a new output below the last, so that the notebook keeps the whol
 test; an output that overwrites itself would do neither.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ class LiveFrames(keras.callbacks.Callback):
     Args:
         clips_of: what to show: model to a clip (time, height, width, channels), or to a batch of clips.
         frames: frames in a filmstrip at most.
+        titles: one for each frame of a clip; None numbers them.
         show: what is done with each `Picture`; None shows it in the notebook.
     """
 
@@ -26,12 +27,13 @@ class LiveFrames(keras.callbacks.Callback):
         self,
         clips_of: Callable[[keras.Model], np.ndarray],
         frames: int = 10,
+        titles: Sequence[str] | None = None,
         show: Callable[[preview.Picture], None] | None = None,
     ):
         super().__init__()
         if not callable(clips_of):
             raise ValueError(f"clips_of is {clips_of!r:.60}, but a function from the model to clips was expected.")
-        self.clips_of, self.frames = clips_of, check_count(frames, "frames")
+        self.clips_of, self.frames, self.titles = clips_of, check_count(frames, "frames"), titles
         self.show = show or _display
 
     def on_train_begin(self, logs=None):
@@ -47,7 +49,7 @@ class LiveFrames(keras.callbacks.Callback):
         clips = clips[None] if clips.ndim == 4 else clips
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in logs.items())
         captions = [f"{moment}: {numbers}" if numbers else moment] + [""] * (len(clips) - 1)
-        picture = preview.filmstrip(clips, self.frames, captions)
+        picture = preview.filmstrip(clips, self.frames, captions, self.titles)
         self.show(preview.Picture(picture.png, f"{picture.description}, {moment}", picture.width))
 
 

@@ -185,6 +185,14 @@ class AdversarialModel(VideoModel):
         self.alike_for.assign(alike)
         return [] if check is None else [check]
 
+    @property
+    def preset_weights(self):
+        """Those of the generator alone: a preset makes clips, and to train on it needs a new discriminator."""
+        return self.generator.weights
+
+    def set_preset_weights(self, weights):
+        self.generator.set_weights(weights)
+
     def after_step(self) -> None:
         """Called at the end of each training step."""
 
@@ -460,7 +468,6 @@ class VideoGAN(AdversarialModel):
 
     @property
     def preset_weights(self):
-        """Those of the averaged generator alone: a preset makes clips, and to train on it needs a new discriminator."""
         return self.averaged.weights
 
     def set_preset_weights(self, weights):
