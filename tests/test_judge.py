@@ -92,10 +92,10 @@ def distances(judge, real) -> dict[str, float]:
 
 def test_the_distance_puts_controls_in_order(distances):
     # Real against real is not 0: a thousand clips do not fix a mean and a spread of 128 numbers.
-    order = ["real", "shuffled", "frozen", "noise", "mean"]
+    order = ["real", "shuffled", "frozen", "mean"]
     assert sorted(order, key=distances.get) == order
-    assert distances["shuffled"] > 2 * distances["real"]
-    assert distances["blur"] > 2 * distances["real"]
+    for control in ("shuffled", "blur", "noise"):
+        assert distances[control] > 2 * distances["real"], control
     assert distances["frozen"] > 8 * distances["real"]
 
 

@@ -72,11 +72,12 @@ class Judge(keras.Model):
         active = lambda x: layers.LeakyReLU(negative_slope=0.2)(layers.BatchNormalization()(x))  # noqa: E731
         clips = keras.Input(self.clip_shape)
 
-        x = keras.ops.reshape(clips[:, time // 6 :: max(1, time // 3)], (-1, *self.clip_shape[1:]))
+        few = clips[:, time // 6 :: max(1, time // 3)]
+        x = keras.ops.reshape(few, (-1, *self.clip_shape[1:]))
         for channels, kernel, stride in ((width, 3, 1), (2 * width, 4, 2), (2 * width, 3, 1), (4 * width, 4, 2)):
             x = active(layers.Conv2D(channels, kernel, stride, "same")(x))
         looks = keras.ops.reshape(
-            x, (-1, x.shape[1] * x.shape[2] * min(3, time), x.shape[3])
+            x, (-1, few.shape[1] * x.shape[1] * x.shape[2], x.shape[3])
         )  # (batch, places, channels)
         looks = keras.ops.concatenate([keras.ops.max(looks, axis=1), keras.ops.mean(looks, axis=1)], axis=-1)
 

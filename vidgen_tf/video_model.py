@@ -154,6 +154,11 @@ class VideoModel(keras.Model):
     def fit(self, x=None, y=None, **kwargs):
         """`keras.Model.fit`, after a look at the data: x is clips or a dataset of batches, y the condition."""
         x, y = self.check_data(x, y)
+        validation = kwargs.get("validation_data")
+        if isinstance(validation, tuple):
+            kwargs["validation_data"] = (*self.check_data(*validation[:2]), *validation[2:])
+        elif validation is not None:
+            self.check_data(validation)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # a dataset has its own order; Keras warns otherwise
         for name in {"epochs", "batch_size", "steps_per_epoch"} & kwargs.keys():

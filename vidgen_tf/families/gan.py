@@ -255,8 +255,8 @@ class DenseGAN(AdversarialModel):
             )
         self.hidden = tuple(check_count(units, "hidden") for units in hidden)
         weights = keras.initializers.GlorotUniform(keras.random.SeedGenerator(self.seed % 2**31))
-        dense = lambda units, activation=None: keras.layers.Dense(  # noqa: E731
-            units, activation, kernel_initializer=weights.clone()
+        dense = lambda units, activation=None, use_bias=True: keras.layers.Dense(  # noqa: E731
+            units, activation, use_bias, kernel_initializer=weights.clone()
         )
         self.generator = keras.Sequential(
             [
@@ -272,7 +272,7 @@ class DenseGAN(AdversarialModel):
                 keras.Input(self.clip_shape),
                 keras.layers.Flatten(),
                 *[dense(units, "relu") for units in self.hidden[::-1]],
-                dense(1),
+                dense(1, use_bias=loss == "classic"),  # of a difference of logits no bias is left
                 keras.layers.Reshape(()),
             ],
             name="discriminator",
@@ -454,7 +454,7 @@ class VideoGAN(AdversarialModel):
             x = conv(x, self.width * 4, (4, 1), (2, 1))
         x = keras.ops.concatenate([layers.Flatten()(x), looks], axis=-1)
         x = layers.LeakyReLU(negative_slope=0.2)(layers.Dense(256, kernel_initializer=he())(x))
-        logit = layers.Dense(1, kernel_initializer=he())(x)[:, 0]
+        logit = layers.Dense(1, use_bias=self.loss_kind == "classic", kernel_initializer=he())(x)[:, 0]
         for v in vector:  # the projection: how well the clip agrees with what was asked for
             agreement = layers.Dense(256, use_bias=False, kernel_initializer=he())(v)
             logit = logit + keras.ops.sum(x * agreement, axis=-1) / 16
@@ -578,17 +578,14 @@ class VideoGAN(AdversarialModel):
             return condition
         if isinstance(condition, tf.Tensor) and condition.dtype == tf.string:
             condition = [sentence.decode() for sentence in condition.numpy().ravel().tolist()]
-        if isinstance(condition, str) or not all(
-            isinstance(one, str) for one in np.asarray(condition).ravel().tolist()
-        ):
-            raise ValueError(
-                f"condition is {condition!r:.60}, but a list of sentences, one for each clip, was expected."
-            )
         condition = np.asarray(condition, object)
         if condition.shape != (count,):
             raise ValueError(
-                f"condition has shape {condition.shape}, but one entry for each of {count} clips was expected."
+                f"condition has shape {condition.shape}, but a list of sentences with one entry for each of {count} clips "
+                "was expected."
             )
+        if not all(isinstance(sentence, str) for sentence in condition):
+            raise ValueError(f"condition holds {condition[0]!r:.60}, but sentences were expected.")
         for sentence in condition:
             words = sentence.split()
             if unknown := [word for word in words if word not in self.condition]:
