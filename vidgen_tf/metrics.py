@@ -88,8 +88,9 @@ def ssim(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
-    """How far two sets of clips are apart: the Fréchet distance of two Gaussians fitted to their features,
-    |mean - mean'|² + trace(C + C' - 2 (C C')^½). On features of a network for pictures it is called FID, for clips FVD.
+    """How far two sets of clips are apart: the Fréchet distance of two Gaussians fitted to their features.
+
+    It is |mean - mean'|² + trace(C + C' - 2 (C C')^½). On features of a network for pictures it is called FID, for clips FVD.
 
     D. Dowson, B. Landau: The Fréchet Distance between Multivariate Normal Distributions. Journal of Multivariate
     Analysis, 1982; M. Heusel et al., NeurIPS 2017, https://arxiv.org/abs/1706.08500
@@ -115,8 +116,9 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
 
 
 def polynomial_mmd(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
-    """How far two sets of clips are apart, without bias: the squared maximum mean discrepancy of their features with
-    the kernel (x·y / size + 1)³, which compares means, spreads and skews. On FID's features it is called KID.
+    """How far two sets of clips are apart, without bias: the squared maximum mean discrepancy of their features.
+
+    It is taken with the kernel (x·y / size + 1)³, which compares means, spreads and skews. On FID's features it is called KID.
 
     M. Bińkowski, D. Sutherland, M. Arbel, A. Gretton: Demystifying MMD GANs. ICLR 2018,
     https://arxiv.org/abs/1801.01401
@@ -152,8 +154,9 @@ def polynomial_mmd(real: np.ndarray, generated: np.ndarray) -> tuple[float, floa
 
 
 def precision_recall(real: np.ndarray, generated: np.ndarray, neighbors: int = 3) -> tuple[float, float]:
-    """Are generated clips like real ones, and is every kind of real clip generated? Each set's region is the union of
-    balls around its members that reach to the k-th nearest member.
+    """Are generated clips like real ones, and is every kind of real clip generated: two shares.
+
+    Each set's region is the union of balls around its members that reach to the k-th nearest member.
 
     T. Kynkäänniemi, T. Karras, S. Laine, J. Lehtinen, T. Aila: Improved Precision and Recall Metric for Assessing
     Generative Models. NeurIPS 2019, https://arxiv.org/abs/1904.06991
@@ -177,21 +180,30 @@ def precision_recall(real: np.ndarray, generated: np.ndarray, neighbors: int = 3
 
 
 def coverage(real: np.ndarray, generated: np.ndarray, neighbors: int = 5) -> float:
-    """The share of real clips that have a generated one among their k nearest: unlike recall, a stray generated clip
-    with a large ball does not raise it.
+    """The share of real clips that have a generated one among their k nearest.
+
+    Unlike recall, a stray generated clip with a large ball does not raise it.
 
     M. Naeem, S. Oh, Y. Uh, Y. Choi, J. Yoo: Reliable Fidelity and Diversity Metrics for Generative Models. ICML 2020,
     https://arxiv.org/abs/2002.09797
 
-    Args, Returns, Raises: as `precision_recall`, one number. For N real and M generated clips of one kind
-        1 - (N-1)…(N-k) / ((N+M-1)…(N+M-k)) is expected, for large equal counts 1 - 2^-k; for a copy 1.
+    Args:
+        real, generated: features (count, size), more than `neighbors` each.
+        neighbors: k.
+
+    Returns:
+        float from 0 to 1. For N real and M generated clips of one kind 1 - (N-1)…(N-k) / ((N+M-1)…(N+M-k)) is
+        expected, for large equal counts 1 - 2^-k; for a copy 1.
+
+    Raises:
+        ValueError: for other arrays or too few clips.
     """
     real, generated = _check_features(real, generated, neighbors)
     return float((_distances(real, generated).min(axis=1) <= _reach(real, neighbors)).mean())
 
 
 def nearest(clips: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each clip the most alike among others, pixel by pixel: is it new, or remembered?
+    """For each clip the most alike among others, pixel by pixel, to tell what is new from what is remembered.
 
     Args:
         clips, among: (count, …) and (others, …), of one shape but for the first axis; or features.
@@ -240,8 +252,9 @@ def mode_coverage(found: np.ndarray, modes: int) -> float:
 
 
 def flicker(clips: np.ndarray) -> np.ndarray:
-    """How much pixels jump forth and back: the root mean square of x[t-1] - 2 x[t] + x[t+1], the second difference in
-    time, over all pixels. A steady fade has none; moving edges have some, so compare with real clips.
+    """How much pixels jump forth and back: the root mean square of x[t-1] - 2 x[t] + x[t+1].
+
+    That is the second difference in time, over all pixels. A steady fade has none; moving edges have some, so compare with real clips.
 
     Returns:
         float64 (count,), in units of the value range.
@@ -302,8 +315,9 @@ def warping_error(clips: np.ndarray, flow: np.ndarray, where: np.ndarray | None 
 
 
 def object_permanence(reading: dict[str, np.ndarray]) -> np.ndarray:
-    """Whether each clip shows the same thing or things from its first frame to its last: none vanishes or appears, and
-    none jumps from a frame to the next by more than twice its radius.
+    """Whether each clip shows the same thing or things from its first frame to its last.
+
+    That is: none vanishes or appears, and none jumps from a frame to the next by more than twice its radius.
 
     Args:
         reading: what a world's `read` gave: "count" (n,), "present" (n, time, things), "position"
@@ -324,8 +338,9 @@ def object_permanence(reading: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def motion_smoothness(reading: dict[str, np.ndarray]) -> np.ndarray:
-    """How evenly things move: the mean length of the second difference of their positions, in pixels per frame²;
-    0 for steady motion in a straight line.
+    """How evenly things move: the mean length of the second difference of their positions, in pixels per frame².
+
+    It is 0 for steady motion in a straight line.
 
     Args:
         reading: as in `object_permanence`, of at least three frames.
