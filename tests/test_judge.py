@@ -100,7 +100,7 @@ def test_the_distance_puts_controls_in_order(distances):
 
 
 def test_it_does_not_see_that_clips_run_backwards(distances):
-    # Nor could it: left becomes right, growing shrinking, and both are equally likely in this world.
+    # Likely because left becomes right and growing shrinking, and both are equally likely in this world.
     assert distances["backwards"] < 1.3 * distances["real"]
 
 

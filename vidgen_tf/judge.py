@@ -7,7 +7,8 @@ size, motion, and its path over all frames. What it needs for its answers must b
 whoever freezes or blurs a clip moves them. What it was never asked for (noise, say) it may not see; that is why a
 measure is tried on controls first.
 
-Frames pass three strided convolutions (the first one sees three frames), then convolutions over time alone.
+Three frames are looked at closely, and what is found is pooled over all places: a shape is a shape wherever it is. Beside
+that all frames pass three strided convolutions (the first one sees three frames), then convolutions over time alone.
 
 M. Heusel, H. Ramsauer, T. Unterthiner, B. Nessler, S. Hochreiter: GANs Trained by a Two Time-Scale Update Rule
 Converge to a Local Nash Equilibrium. NeurIPS 2017, https://arxiv.org/abs/1706.08500 (distances in feature space)

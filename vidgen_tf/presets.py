@@ -130,9 +130,9 @@ def train(
     rate = keras.optimizers.schedules.CosineDecay(adam.pop("learning_rate"), steps)
     model.compile(keras.optimizers.Adam(rate, **adam))
     started = time.perf_counter()
-    epochs = max(1, steps // 200)  # a line on the screen for every 200 steps
+    epochs = next(n for n in range(max(1, steps // 200), 0, -1) if steps % n == 0)  # a line on the screen for each
     model.fit(
-        data, epochs=epochs, steps_per_epoch=-(-steps // epochs), shuffle=False, verbose=verbose, callbacks=[*callbacks]
+        data, epochs=epochs, steps_per_epoch=steps // epochs, shuffle=False, verbose=verbose, callbacks=[*callbacks]
     )
     minutes = (time.perf_counter() - started) / 60
     halves = [weight.numpy().astype(np.float16) for weight in model.preset_weights]
