@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from conftest import refuses, smooth
 
+from vidgen_tf import presets
 from vidgen_tf.families.gan import DenseGAN, VideoGAN, diversity
-from vidgen_tf.judge import Judge
 from vidgen_tf.layers import Place
 from vidgen_tf.metrics import frechet_distance, frozen
 from vidgen_tf.quiet import keras, tf
@@ -410,7 +410,7 @@ def test_gan_shapes_makes_things_that_last_in_all_colours_and_shapes(made):
 
 def test_gan_shapes_is_ten_times_nearer_to_held_out_clips_than_frozen_clips_are(made):
     world, captions, clips = made
-    features = Judge.from_preset("judge-shapes").features
+    features = presets.load("judge-shapes").features
     real = features(world.sample(3000, seed=50).clips)
     still = frozen(world.render(captions, seed=53).clips)
     assert frechet_distance(real, features(clips)) <= frechet_distance(real, features(still)) / 10
