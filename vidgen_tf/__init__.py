@@ -46,9 +46,6 @@ _HOME = {
     "backwards": "metrics",
     "claim": "metrics",
     "Judge": "judge",
-    # moving pictures
-    "bilinear": "layers",
-    "Place": "layers",
     # generators
     "VideoModel": "video_model",
     "DenseFrameGenerator": "families.dense",
