@@ -216,7 +216,77 @@ ANSWERS = {
             (lambda modes, count: len(set(np.random.default_rng(0).integers(0, modes, count))) / modes, "to the power"),
         ],
     ),
+    "03.1": (
+        [
+            lambda background, sheet: background * (1 - sheet[..., 3:]) + sheet[..., :3],
+            lambda background, sheet: background - background * sheet[..., -1:] + sheet[..., :-1],
+        ],
+        [
+            (lambda background, sheet: background * (1 - sheet[..., 3:]) + sheet[..., :3] * sheet[..., 3:], "already"),
+            (lambda background, sheet: background + sheet[..., :3], "must go"),
+            (lambda background, sheet: background * sheet[..., 3:] + sheet[..., :3], "not where it is 1"),
+            (lambda background, sheet: np.where(sheet[..., 3:] > 0.5, sheet[..., :3], background), "in shares"),
+            (lambda background, sheet: sheet[..., :3], "must be the background"),
+            (lambda background, sheet: np.where(sheet[..., 3:] > 0, sheet[..., :3], background), "its last"),
+            (lambda background, sheet: (background * (1 - sheet[..., 3:]) + sheet[..., :3]).mean(axis=-1), "shape"),
+        ],
+    ),
+    "03.2": (
+        [
+            lambda picture, x, y: _mix(picture, x, y),
+            lambda picture, x, y: sum(
+                picture[row, column] * max(0, 1 - abs(x - column)) * max(0, 1 - abs(y - row))
+                for row in range(len(picture))
+                for column in range(picture.shape[1])
+            ),
+        ],
+        [
+            (lambda picture, x, y: picture[round(y), round(x)], "nearest pixel"),
+            (lambda picture, x, y: picture[int(y), int(x)], "pixel"),
+            (lambda picture, x, y: picture[int(x), int(y)], "y comes first"),
+            (lambda picture, x, y: _mix(picture.T, y, x) + 0.1, "mix along x"),
+            (lambda picture, x, y: picture[int(y) : int(y) + 2, int(x) : int(x) + 2].mean(), "plain mean"),
+            (
+                lambda picture, x, y: _mix(
+                    picture[int(y) : int(y) + 2, int(x) : int(x) + 2], 1 - x + int(x), 1 - y + int(y)
+                ),
+                "larger share",
+            ),
+            (
+                lambda picture, x, y: _mix(picture[int(y) : int(y) + 2, int(x) : int(x) + 2], y - int(y), x - int(x)),
+                "exchanged",
+            ),
+        ],
+    ),
+    "03.3": (
+        [
+            lambda points, pose: _undone(points, pose),
+            lambda points, pose: _undone(points - pose[:2], [0, 0, *pose[2:]]),
+        ],
+        [
+            (lambda points, pose: points + pose[:2], "subtract the place"),
+            (lambda points, pose: points - pose[:2], "twice as large"),
+            (lambda points, pose: (points - pose[:2]) * np.exp(pose[2]), "twice as large"),
+            (lambda points, pose: (points - pose[:2]) / np.exp(pose[2]), "the other way"),
+            (lambda points, pose: _undone(points, [*pose[:3], -pose[3]]), "the other way"),
+            (lambda points, pose: _undone(points, [0, 0, *pose[2:]]) - pose[:2], "first the place"),
+            (lambda points, pose: _undone(points[:1], pose), "shape"),
+        ],
+    ),
 }
+
+
+def _mix(picture, x, y):
+    left, top = min(int(x), picture.shape[1] - 2), min(int(y), picture.shape[0] - 2)
+    right, down = x - left, y - top
+    above, below = ((1 - right) * row[left] + right * row[left + 1] for row in picture[top : top + 2])
+    return (1 - down) * above + down * below
+
+
+def _undone(points, pose):
+    x, y = (points - np.asarray(pose[:2])).T
+    turn = np.array([[np.cos(pose[3]), np.sin(pose[3])], [-np.sin(pose[3]), np.cos(pose[3])]])
+    return (turn @ [x, y]).T / np.exp(pose[2])
 
 
 def cases(kind: int) -> list:

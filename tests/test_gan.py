@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 from conftest import refuses, smooth
 
+from vidgen_tf import presets
 from vidgen_tf.families.gan import DenseGAN, VideoGAN, diversity
+from vidgen_tf.layers import Place
+from vidgen_tf.metrics import frechet_distance, frozen
 from vidgen_tf.quiet import keras, tf
+from vidgen_tf.worlds.shapes import Shapes
 
 CLIP = (4, 6, 6, 3)
 
@@ -86,8 +90,9 @@ def test_the_penalty_is_that_of_numerical_slopes():
     directions = np.random.default_rng(1).standard_normal((1500, *CLIP)).astype("float32") * 1e-3
     total = 0
     for clip in (*real, *made):
-        up, down = (model.rate(clip[None] + sign * directions, None, True).numpy() for sign in (1, -1))
-        total += np.mean(((up - down) / 2e-3) ** 2)
+        rated = (model.rate(clip[None] + sign * directions, None, True) for sign in (1, -1))
+        for up, down in zip(*rated, strict=True):  # of the clip, and of its frames
+            total += np.mean(((up.numpy() - down.numpy()) / 2e-3) ** 2)
     assert found == pytest.approx(total / 4, rel=0.1)
 
 
@@ -289,7 +294,57 @@ def test_a_batch_with_an_unknown_word_is_refused_in_training():
 def test_every_size_of_clip_works(clip):
     model = VideoGAN(clip, width=2, content_size=2, motion_size=1)
     assert model.generate(2, seed=0).shape == (2, *clip)
-    assert model.rate(np.zeros((2, *clip), "float32"), None, False).shape == (2,)
+    shapes = [logits.shape for logits in model.rate(np.zeros((2, *clip), "float32"), None, False)]
+    assert shapes == ([(2,)] if clip[0] > 1 else []) + [(2, min(4, clip[0]))]
+
+
+def test_frames_are_the_objects_laid_over_the_background():
+    model = video(objects=2)
+    parts = model.parts(*model.noise(3, tf.constant([0, 4], tf.int64)))
+    assert parts["objects"].shape == (3, 2, 6, 6, 4)
+    assert parts["poses"].shape == (3, 4, 2, 4)
+    assert parts["objects"][..., 3].min() >= 0
+    assert parts["objects"][..., 3].max() <= 1
+    by_hand = np.repeat(parts["background"][:, None], 4, axis=1)
+    for number in range(2):
+        placed = Place()(parts["objects"][:, number], parts["poses"][:, :, number]).numpy()
+        by_hand = by_hand * (1 - placed[..., 3:]) + placed[..., :3]
+    np.testing.assert_allclose(parts["clips"], by_hand, atol=1e-6)
+    assert np.abs(parts["clips"]).max() <= 1
+
+
+def test_without_objects_a_picture_is_its_background():
+    model = VideoGAN((1, 6, 6, 3), objects=0, width=4)
+    parts = model.parts(*model.noise(2, tf.constant([0, 4], tf.int64)))
+    np.testing.assert_array_equal(parts["clips"][:, 0], parts["background"])
+    assert set(parts) == {"clips", "background"}
+
+
+def test_the_background_stands_still_and_hears_nothing_of_the_condition():
+    model = video(condition=("up", "down"))
+    noise = model.noise(2, tf.constant([0, 4], tf.int64))
+    up, down = (model.parts(*noise, [word] * 2) for word in ("up", "down"))
+    np.testing.assert_allclose(up["background"], down["background"], atol=1e-6)
+    assert np.abs(up["objects"] - down["objects"]).max() > 1e-6
+
+
+def test_in_training_poses_and_backgrounds_differ_from_the_first_step_on():
+    model = video()
+    generator = model.generator(model.noise(64, tf.constant([0, 4], tf.int64)), training=True)
+    assert generator["poses"][:, 0, 0, :2].numpy().std(axis=0).min() > 0.2
+    assert generator["background"].numpy().mean(axis=(1, 2)).std(axis=0).min() > 0.4
+
+
+def test_the_frames_looked_at_change_from_step_to_step_and_cover_the_clip():
+    model = ready(VideoGAN((9, 6, 6, 1), width=2))
+    times = np.arange(9, dtype="float32")[None, :, None, None, None] * np.ones((1, 9, 6, 6, 1), "float32")
+    model.discriminator = lambda inputs, training: [inputs[0][:, 0, 0, 0, 0], inputs[1][:, :, 0, 0, 0]]
+    seen = []
+    for step in range(20):
+        model.optimizer.iterations.assign(step)
+        seen.append(tuple(model.rate(tf.constant(times), None, True)[1].numpy()[0]))
+        assert np.ptp(np.diff(seen[-1])) == 0
+    assert {time for looks in seen for time in looks} == set(range(9))
 
 
 # ------------------------------------------------------------------------------------------------- bad arguments
@@ -315,7 +370,7 @@ def test_bad_arguments_are_refused(build, options, word):
         ({"condition": ()}, "condition"), ({"condition": ("a", "a")}, "condition"), ({"condition": ("a", 3)}, "condition"),
         ({"condition": (0, 2)}, "condition"), ({"condition": "a b"}, "condition"), ({"condition": ("a b",)}, "condition"),
         ({"width": 0}, "width"), ({"content_size": 0}, "content_size"), ({"motion_size": 1.5}, "motion_size"),
-        ({"drop": 1}, "drop"), ({"average": 1.0}, "average"), ({"average": -0.1}, "average"),
+        ({"objects": 0}, "objects"), ({"objects": True}, "objects"), ({"drop": 1}, "drop"), ({"average": 1.0}, "average"), ({"average": -0.1}, "average"),
     ],
 )  # fmt: skip
 def test_bad_arguments_of_the_video_gan_are_refused(options, word):
@@ -334,3 +389,28 @@ def test_conditions_of_a_dataset_must_fit():
         ready(model)
         with refuses("conditions"):
             model.fit(tf.data.Dataset.from_tensors((clips(), wrong)), verbose=0)
+
+
+# -------------------------------------------------------------------------------- what the preset gan-shapes makes
+
+
+@pytest.fixture(scope="module")
+def made():
+    world = Shapes(objects=(1,))
+    captions = world.sample_captions(3000, seed=5)
+    return world, captions, VideoGAN.from_preset("gan-shapes").generate(3000, captions, seed=5)
+
+
+def test_gan_shapes_makes_things_that_last_in_all_colours_and_shapes(made):
+    world, captions, clips = made
+    scores = world.scores(clips, captions)
+    assert scores["permanence"] >= 0.95
+    assert scores["combinations"] >= 0.95
+
+
+def test_gan_shapes_is_ten_times_nearer_to_held_out_clips_than_frozen_clips_are(made):
+    world, captions, clips = made
+    features = presets.load("judge-shapes").features
+    real = features(world.sample(3000, seed=50).clips)
+    still = frozen(world.render(captions, seed=53).clips)
+    assert frechet_distance(real, features(clips)) <= frechet_distance(real, features(still)) / 10

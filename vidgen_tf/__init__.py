@@ -46,6 +46,9 @@ _HOME = {
     "backwards": "metrics",
     "claim": "metrics",
     "Judge": "judge",
+    # moving pictures
+    "bilinear": "layers",
+    "Place": "layers",
     # generators
     "VideoModel": "video_model",
     "DenseFrameGenerator": "families.dense",

@@ -16,13 +16,17 @@ Y. Huang, A. Gokaslan, V. Kuleshov, J. Tompkin: The GAN is Dead; Long Live the G
 NeurIPS 2024, https://arxiv.org/abs/2501.05441
 S. Tulyakov, M.-Y. Liu, X. Yang, J. Kautz: MoCoGAN: Decomposing Motion and Content for Video Generation. CVPR 2018,
 https://arxiv.org/abs/1707.04993
+C. Vondrick, H. Pirsiavash, A. Torralba: Generating Videos with Scene Dynamics (VGAN). NeurIPS 2016,
+https://arxiv.org/abs/1609.02612
 T. Miyato, M. Koyama: cGANs with Projection Discriminator. ICLR 2018, https://arxiv.org/abs/1802.05637
 """
 
 import numpy as np
 
 from vidgen_tf.clips import as_array, check_count, check_seed
+from vidgen_tf.layers import Place
 from vidgen_tf.quiet import keras, tf
+from vidgen_tf.text import Vocabulary
 from vidgen_tf.video_model import VideoModel
 
 LOSSES = ("classic", "relativistic")
@@ -32,7 +36,8 @@ COLLAPSED = 0.02  # made clips that differ less than this share of what real cli
 class AdversarialModel(VideoModel):
     """What all GANs share: two networks, two optimizers, one step.
 
-    A subclass sets `generator` and `discriminator` and says how they are called: `noise`, `make`, `rate`.
+    A subclass sets `generator` and `discriminator` and says how they are called: `noise`, `make`, `rate`. A discriminator
+    may have several opinions, of the clip and of single frames say: the losses and penalties of all are added.
 
     Args:
         clip_shape: (time, height, width, channels).
@@ -75,9 +80,9 @@ class AdversarialModel(VideoModel):
         """Clips (batch, time, height, width, channels) from noise."""
         return self.generator(noise, training=training)
 
-    def rate(self, clips: tf.Tensor, condition: tf.Tensor | None, training: bool) -> tf.Tensor:
-        """Logits (batch,) of clips: the higher, the more real."""
-        return self.discriminator(clips, training=training)
+    def rate(self, clips: tf.Tensor, condition: tf.Tensor | None, training: bool) -> list[tf.Tensor]:
+        """The opinions of clips, each a tensor of logits (batch, …): the higher, the more real."""
+        return [self.discriminator(clips, training=training)]
 
     def compile(self, optimizer="adam", discriminator_optimizer=None, **kwargs):
         """`keras.Model.compile` with one optimizer for each network; the second is a copy of the first by default."""
@@ -100,52 +105,54 @@ class AdversarialModel(VideoModel):
         `margin` D(real) - D(made); and `diversity`: how much made clips differ, as a share of what real ones do."""
         condition = self.prepared(condition, tf.shape(clips)[0], training)
         made = self.make(self.noise(tf.shape(clips)[0], self.step_seed()), condition, training)
-        real_logit, made_logit = self.rate_both(clips, made, condition, training)
+        opinions = self.rate_both(clips, made, condition, training)
         return {
-            "loss": self.generator_loss(real_logit, made_logit),
-            "discriminator_loss": self.discriminator_loss(real_logit, made_logit)
+            "loss": sum(self.generator_loss(*pair) for pair in opinions),
+            "discriminator_loss": sum(self.discriminator_loss(*pair) for pair in opinions)
             + self.penalties(clips, made, condition, training),
-            "margin": tf.reduce_mean(real_logit - made_logit),
+            "margin": margin(opinions),
             "diversity": diversity(clips, made),
         }
 
     def step_seed(self) -> tf.Tensor:
         """Another seed for each step and each replica, the same when a run is resumed."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        step = self.optimizer.iterations if self.optimizer is not None else 0
+        optimizer = getattr(self, "optimizer", None)  # there is none before compile
+        step = optimizer.iterations if optimizer is not None else 0
         return tf.stack([tf.cast(replica, tf.int64), tf.cast(step, tf.int64)])
 
     def rate_both(self, clips, made, condition, training):
-        """The logits of real and made clips, from one pass of the discriminator over both."""
+        """The logits of real and of made clips, for each opinion, from one pass of the discriminator over both."""
         twice = None if condition is None else tf.concat([condition, condition], axis=0)
-        return tf.split(self.rate(tf.concat([clips, made], axis=0), twice, training), 2)
+        return [tf.split(logits, 2) for logits in self.rate(tf.concat([clips, made], axis=0), twice, training)]
 
     def discriminator_loss(self, real_logit: tf.Tensor, made_logit: tf.Tensor) -> tf.Tensor:
-        """The loss of the discriminator without penalties: a scalar from logits (batch,)."""
+        """The loss of the discriminator without penalties: a scalar from the logits of one opinion."""
         if self.loss_kind == "relativistic":
             return tf.reduce_mean(tf.nn.softplus(made_logit - real_logit))
         return tf.reduce_mean(tf.nn.softplus(-real_logit)) + tf.reduce_mean(tf.nn.softplus(made_logit))
 
     def generator_loss(self, real_logit: tf.Tensor, made_logit: tf.Tensor) -> tf.Tensor:
-        """The loss of the generator: a scalar from logits (batch,)."""
+        """The loss of the generator: a scalar from the logits of one opinion."""
         if self.loss_kind == "relativistic":
             return tf.reduce_mean(tf.nn.softplus(real_logit - made_logit))
         return tf.reduce_mean(tf.nn.softplus(-made_logit))
 
     def penalties(self, clips, made, condition, training) -> tf.Tensor:
-        """penalty/2 · (R1 + R2): the squared length of D's gradient at real and at made clips, a mean over a share of
-        the batch."""
+        """penalty/2 · (R1 + R2): the squared length of each logit's gradient at real and at made clips, a mean over a
+        share of the batch."""
         if not self.penalty:
             return tf.zeros(())
         few = tf.cast(tf.math.ceil(tf.cast(tf.shape(clips)[0], tf.float32) * self.penalty_share), tf.int32)
         both = tf.concat([clips[:few], made[:few]], axis=0)
         twice = None if condition is None else tf.concat([condition[:few], condition[:few]], axis=0)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
             tape.watch(both)
-            logits = self.rate(both, twice, training)
-        slope = tape.gradient(logits, both)
-        lengths = tf.reduce_sum(tf.square(slope), axis=(1, 2, 3, 4))  # (2 · few,)
-        return self.penalty * tf.reduce_mean(lengths)  # the mean over both halves is half of R1 + R2
+            opinions = self.rate(both, twice, training)
+        # The logits of one opinion look at different values, so the slope of their sum holds that of each.
+        total = lambda logits: tf.reduce_sum(tf.square(tape.gradient(logits, both)))  # noqa: E731
+        lengths = [total(logits) / tf.cast(tf.size(logits), tf.float32) for logits in opinions]
+        return self.penalty * sum(lengths)  # the mean over both halves is half of R1 + R2
 
     def train_step(self, data):
         clips, condition, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -154,8 +161,8 @@ class AdversarialModel(VideoModel):
         with tf.GradientTape() as tape:
             made = self.make(self.noise(tf.shape(clips)[0], self.step_seed()), condition, True)
             with tape.stop_recording(), tf.GradientTape() as inner:
-                real_logit, made_logit = self.rate_both(clips, made, condition, True)
-                discriminator_loss = self.discriminator_loss(real_logit, made_logit)
+                opinions = self.rate_both(clips, made, condition, True)
+                discriminator_loss = sum(self.discriminator_loss(*pair) for pair in opinions)
                 discriminator_loss += self.penalties(clips, made, condition, True)
             with tape.stop_recording():
                 differs = diversity(clips, made)
@@ -164,13 +171,14 @@ class AdversarialModel(VideoModel):
                 slopes = finite(slopes, discriminator_loss)
                 self.discriminator_optimizer.apply(slopes, self.discriminator.trainable_variables)
             # The same made clips, rated by the discriminator that has just learned from them.
-            loss = self.generator_loss(tf.stop_gradient(real_logit), self.rate(made, condition, True))
+            rated = zip(opinions, self.rate(made, condition, True), strict=True)
+            loss = sum(self.generator_loss(tf.stop_gradient(real), again) for (real, _), again in rated)
         slopes = finite(tape.gradient(loss, self.generator.trainable_variables), loss)
         self.optimizer.apply(slopes, self.generator.trainable_variables)
         self.after_step()
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(clips)[0])
-        margin = tf.reduce_mean(real_logit - made_logit)
-        for name, value in (("discriminator_loss", discriminator_loss), ("margin", margin), ("diversity", differs)):
+        terms = {"discriminator_loss": discriminator_loss, "margin": margin(opinions), "diversity": differs}
+        for name, value in terms.items():
             self.terms[name].update_state(value)
         return self.get_metrics_result()
 
@@ -213,6 +221,11 @@ def finite(slopes: list[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:
     )  # fmt: skip
     with tf.control_dependencies([check] if check is not None else []):
         return [tf.identity(slope) for slope in slopes]
+
+
+def margin(opinions: list) -> tf.Tensor:
+    """How far the discriminator holds real clips above made ones: a mean over its opinions' pairs of logits."""
+    return sum(tf.reduce_mean(real - made) for real, made in opinions) / len(opinions)
 
 
 def diversity(real: tf.Tensor, made: tf.Tensor) -> tf.Tensor:
@@ -289,39 +302,51 @@ class DenseGAN(AdversarialModel):
 # ------------------------------------------------------------------------------------------------- video GAN
 
 
+def _leaky(x):
+    return keras.layers.LeakyReLU(negative_slope=0.2)(x)
+
+
+def _spread(x, deviations, center=False):
+    """Normalised over the batch, so that clips differ from the first step on: a network cannot hide an object that it
+    still paints badly in a corner of all clips, nor give all the same background."""
+    gamma = lambda shape, dtype=None: keras.ops.cast(keras.ops.broadcast_to(deviations, shape), dtype)  # noqa: E731
+    return keras.layers.BatchNormalization(momentum=0.9, center=center, gamma_initializer=gamma)(x)
+
+
+def _pooled(x):
+    """The largest and the mean value of each channel, over height and width."""
+    return keras.ops.concatenate([keras.ops.max(x, axis=(-3, -2)), keras.ops.mean(x, axis=(-3, -2))], axis=-1)
+
+
+def _masks(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (height, width) of a disk in the middle, and 1 that falls to 0 at the border of a sheet."""
+    y, x = ((np.arange(side) + 0.5) / side * 2 - 1 for side in (height, width))
+    disk = 4 * (0.4 - np.hypot(y[:, None], x))
+    edge = np.clip((1 - np.maximum(np.abs(y)[:, None], np.abs(x))) / 0.15, 0, 1)
+    return disk.astype("float32"), edge.astype("float32")
+
+
 def _joined(vectors: list):
     """Vectors side by side; one alone is itself."""
     return keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0]
 
 
-def _check_vocabulary(condition):
-    """What a VideoGAN is told about conditions, as a tuple of words or of numbers of classes; else ValueError."""
-    if condition is None:
-        return None
-    if isinstance(condition, (tuple, list)) and condition:
-        if all(isinstance(word, str) and word and not set(word) & set(" \t\n") for word in condition):
-            if len(set(condition)) == len(condition):
-                return tuple(condition)
-        elif not any(isinstance(entry, str) for entry in condition):
-            return tuple(check_count(classes, "each number of classes in condition") for classes in condition)
-    raise ValueError(
-        f"condition is {condition!r:.80}, but None, different words, or numbers of classes as in (6, 4) were expected."
-    )
-
-
-MOST_WORDS = 16  # in a sentence
 PATH_SIZE = 64  # numbers of the motion latent of a frame
+LOOKS = 4  # frames of a clip that are looked at one by one
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class VideoGAN(AdversarialModel):
-    """A GAN whose clips have one content and a motion: what is seen is drawn once, how it moves frame by frame.
+    """A GAN whose clips have one content and a motion: what is seen is painted once, how it moves frame by frame.
 
-    The content latent (batch, content_size) is the same for all frames of a clip. The motion latents
-    (batch, time, 64) are a recurrent network's path through noise (batch, time + 1, motion_size); they are all that
-    differs between frames. A convolutional network draws each frame from both. The discriminator sees the whole clip:
-    its first convolution spans four frames, strided ones shrink each frame, then it convolves over time. Clips are
-    drawn with weights averaged over the steps.
+    The content latent (batch, content_size) is the same for all frames of a clip. Convolutional networks paint from it,
+    once, the background and the objects, each on a transparent sheet. The motion latents (batch, time, 64) are a
+    recurrent network's path through noise (batch, time + 1, motion_size). They are all that differs between frames:
+    from each comes a step by which an object moves, grows and turns, and the frame is the sheets laid over the
+    background. So objects last, but cannot bend, and the background stands still.
+
+    The discriminator has two opinions: of the clip, seen from afar (half the size, all frames in order), and of four of
+    its frames, seen closely one by one. Clips are drawn with weights averaged over the steps.
 
     The condition is a sentence for each clip, str (count,), where `condition` lists the known words; or labels,
     int (count, columns), -1 for one that is left open, where `condition` lists how many classes each column has.
@@ -330,6 +355,7 @@ class VideoGAN(AdversarialModel):
     Args:
         clip_shape: (time, height, width, channels).
         condition: None, the words of sentences, or the number of classes of each label.
+        objects: sheets over a background that is smooth; 0 for pictures (time 1), whose background is all there is.
         width: channels of the widest pictures; deeper ones have up to four times as many.
         content_size, motion_size: numbers of noise for a clip and for a frame.
         loss, penalty, penalty_share, patience, seed: as in `AdversarialModel`.
@@ -341,8 +367,8 @@ class VideoGAN(AdversarialModel):
     """
 
     def __init__(
-        self, clip_shape, condition=None, width=32, content_size=64, motion_size=8, loss="relativistic", penalty=1.0,
-        penalty_share=0.25, drop=0.1, average=0.999, patience=500, seed=0, **kwargs,
+        self, clip_shape, condition=None, objects=1, width=32, content_size=64, motion_size=8, loss="relativistic",
+        penalty=2.0, penalty_share=0.25, drop=0.1, average=0.998, patience=500, seed=0, **kwargs,
     ):  # fmt: skip
         super().__init__(clip_shape, loss, penalty, penalty_share, patience, seed, **kwargs)
         self.width, self.content_size, self.motion_size = (
@@ -350,119 +376,168 @@ class VideoGAN(AdversarialModel):
             check_count(content_size, "content_size"),
             check_count(motion_size, "motion_size"),
         )
+        self.objects = check_count(objects, "objects", least=0)
+        if not self.objects and self.clip_shape[0] > 1:
+            raise ValueError(
+                f"objects is 0, so nothing would move in {self.clip_shape[0]} frames; at least 1 was expected."
+            )
         for name, value in (("drop", drop), ("average", average)):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
                 raise ValueError(f"{name} is {value!r}, but a number from 0 to below 1 was expected.")
         self.drop, self.average = float(drop), float(average)
-        self.condition = _check_vocabulary(condition)
-        self.conditional = self.condition is not None
-        self.textual = self.conditional and isinstance(self.condition[0], str)
-        if self.textual:
-            numbers = tf.range(1, len(self.condition) + 1)
-            table = tf.lookup.KeyValueTensorInitializer(tf.constant(self.condition), numbers)
-            self.number_of = tf.lookup.StaticHashTable(table, default_value=-1)
-        weights = keras.random.SeedGenerator(self.seed % 2**31)
+        self.vocabulary = None if condition is None else Vocabulary(condition)
+        self.conditional = condition is not None
         self.halvings = max(1, int(np.ceil(np.log2(max(self.clip_shape[1:3]) / 4))))  # down to at most 4 × 4
-        self.generator = self._generator(weights, "generator")
-        self.averaged = self._generator(weights, "averaged")
+        self.random = keras.random.SeedGenerator(self.seed % 2**31)
+        self.generator = self._generator("generator")
+        self.averaged = self._generator("averaged")
         self.averaged.set_weights(self.generator.get_weights())
         self.averaged.trainable = False
-        self.discriminator = self._discriminator(weights)
+        self.discriminator = self._discriminator()
         self.built = True
 
-    def _condition(self, weights) -> tuple[list, list]:
-        """The input for a condition and its vector (batch, 64), as lists of one; or of none, without conditions."""
+    # The networks. Of an absent condition no vector is left, so its lists are empty.
+
+    def _normal(self, deviation: float):
+        return keras.initializers.RandomNormal(stddev=deviation, seed=self.random)
+
+    def _dense(self, x, units, activation=None, initializer=None):
+        initializer = initializer or keras.initializers.HeNormal(self.random)
+        return keras.layers.Dense(units, activation, kernel_initializer=initializer)(x)
+
+    def _conv(self, x, channels, size, strides=1):
+        """A convolution over the last two or three axes before the channels, with leaky ReLU."""
+        layer = keras.layers.Conv2D if len(x.shape) == 4 else keras.layers.Conv3D
+        he = keras.initializers.HeNormal(self.random)
+        return _leaky(layer(channels, size, strides, "same", kernel_initializer=he)(x))
+
+    def _numbers(self) -> list:
+        """The input for a condition, as whole numbers."""
+        return [keras.Input((self.vocabulary.columns,), dtype="int32")] if self.conditional else []
+
+    def _encoder(self) -> keras.Model | None:
+        """From a condition's numbers to a vector (batch, 64): which words there are, and in which places."""
         if not self.conditional:
-            return [], []
-        numbers = keras.Input((MOST_WORDS if self.textual else len(self.condition),), dtype="int32")
-        normal = keras.initializers.RandomNormal(stddev=1.0, seed=weights)
-        known = len(self.condition) if self.textual else sum(self.condition)
-        x = keras.layers.Embedding(known + 1, 32, embeddings_initializer=normal)(numbers)
-        return [numbers], [
-            keras.layers.Dense(64, kernel_initializer=keras.initializers.HeNormal(weights))(keras.layers.Flatten()(x))
-        ]
+            return None
+        (numbers,) = self._numbers()
+        words = keras.layers.Embedding(self.vocabulary.size + 1, 64, embeddings_initializer=self._normal(0.5))(numbers)
+        words = words * keras.ops.cast(numbers > 0, "float32")[..., None]  # where nothing is said, nothing is meant
+        places = self._dense(keras.layers.Flatten()(words), 64, initializer=self._normal(0.01))
+        return keras.Model(numbers, keras.ops.sum(words, axis=1) + places)
 
-    def _generator(self, weights, name) -> keras.Model:
-        """Content, motion noise and, if there is one, a condition for each of the two, to clips."""
-        layers, he = keras.layers, lambda: keras.initializers.HeNormal(weights)
-        time, height, width, channels = self.clip_shape
-        dense = lambda units, activation=None: layers.Dense(units, activation, kernel_initializer=he())  # noqa: E731
-        repeat, normal = layers.RepeatVector(time), lambda x: layers.BatchNormalization(momentum=0.9)(x)
-        numbers, vector = self._condition(weights)
-        encoder = keras.Model(numbers, vector, name=f"{name}_condition") if numbers else None
-        content_numbers, motion_numbers = ([keras.Input(n.shape[1:], dtype="int32") for n in numbers] for _ in range(2))
-
-        # How it moves: a recurrent network walks through the noise of the motion.
-        vector = encoder(motion_numbers) if encoder else []
-        motion = keras.Input((time + 1, self.motion_size))
-        steps = _joined([motion[:, 1:], *[repeat(v) for v in vector]])
-        start = dense(PATH_SIZE, "tanh")(_joined([motion[:, 0], *vector]))
-        gru = layers.GRU(
-            PATH_SIZE, return_sequences=True, unroll=True,
-            kernel_initializer=keras.initializers.GlorotUniform(weights),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=weights),
-        )  # fmt: skip
-        path = gru(steps, initial_state=start)  # (batch, time, 64): the motion latents
-
-        # What is seen: each frame is painted from the content and its motion latent.
-        vector = encoder(content_numbers) if encoder else []
-        content = keras.Input((self.content_size,))
-        x = _joined([*[repeat(v) for v in (content, *vector)], path])  # (batch, time, all that a frame needs)
-        x = layers.LeakyReLU(negative_slope=0.2)(dense(256)(x))
+    def _paint(self, x, channels, deviation):
+        """From vectors (batch, n) to pictures (batch, height, width, channels), before any activation."""
+        layers, (height, width) = keras.layers, self.clip_shape[1:3]
         first = [-(-side // 2**self.halvings) for side in (height, width)]
         widths = [self.width * 2 ** min(level, 2) for level in range(self.halvings)]
-        x = layers.LeakyReLU(negative_slope=0.2)(dense(first[0] * first[1] * widths[-1])(x))
-        x = keras.ops.reshape(x, (-1, *first, widths[-1]))  # (batch · time, 4, 4, channels)
+        x = _leaky(self._dense(_leaky(self._dense(x, 256)), first[0] * first[1] * widths[-1]))
+        x = keras.ops.reshape(x, (-1, *first, widths[-1]))
         for wide in widths[-2::-1]:
-            x = layers.Conv2DTranspose(wide, 4, 2, "same", kernel_initializer=he())(normal(x))
-            x = layers.LeakyReLU(negative_slope=0.2)(x)
-        glorot = keras.initializers.GlorotUniform(weights)
-        x = layers.Conv2DTranspose(channels, 4, 2, "same", activation="tanh", kernel_initializer=glorot)(normal(x))
-        x = keras.ops.reshape(x[:, :height, :width], (-1, *self.clip_shape))
-        return keras.Model([content, motion, *content_numbers, *motion_numbers], x, name=name)
+            x, he = layers.BatchNormalization(momentum=0.9)(x), keras.initializers.HeNormal(self.random)
+            x = _leaky(layers.Conv2DTranspose(wide, 4, 2, "same", kernel_initializer=he)(x))
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.Conv2DTranspose(channels, 4, 2, "same", kernel_initializer=self._normal(deviation))(x)
+        return x[:, :height, :width]
 
-    def _discriminator(self, weights) -> keras.Model:
-        """Clips (batch, *clip_shape) and, if there is one, their condition, to logits (batch,): some frames are looked at
-        closely, anywhere in them; all are looked at from farther away, in order."""
-        layers, he = keras.layers, lambda: keras.initializers.HeNormal(weights)
+    def _smooth(self, x):
+        """From vectors (batch, n) to pictures that hold no more than 4 × 4 colours, mixed between; as `_paint`."""
+        (height, width), channels = self.clip_shape[1:3], self.clip_shape[3]
+        spots = keras.ops.reshape(_leaky(self._dense(_leaky(self._dense(x, 128)), 4 * 4 * 16)), (-1, 4, 4, 16))
+        spots = keras.layers.Conv2D(channels, 3, padding="same", kernel_initializer=self._normal(0.03))(spots)
+        color = _spread(self._dense(_leaky(self._dense(x, 64)), channels), 1.0, center=True)
+        spots = spots + keras.ops.reshape(color, (-1, 1, 1, channels))
+        return keras.ops.image.resize(spots, (height, width), "bilinear")
+
+    def _poses(self, motion, vector: list):
+        """The way of one object: poses (batch, time, 4), as `layers.Place` takes them, from motion noise."""
         time = self.clip_shape[0]
-        conv = lambda x, *options: layers.LeakyReLU(negative_slope=0.2)(  # noqa: E731
-            layers.Conv2D(*options, "same", kernel_initializer=he())(x)
-        )
-        numbers, vector = self._condition(weights)
-        clips = keras.Input(self.clip_shape)
+        first, repeat = _joined([motion[:, 0], *vector]), keras.layers.RepeatVector(time)
+        steps = _joined([motion[:, 1:], *[repeat(v) for v in vector]])
+        gru = keras.layers.GRU(
+            PATH_SIZE, return_sequences=True, unroll=True,
+            kernel_initializer=keras.initializers.GlorotUniform(self.random),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=self.random),
+        )  # fmt: skip
+        path = gru(steps, initial_state=self._dense(first, PATH_SIZE, "tanh"))  # (batch, time, 64): the motion latents
+        # A little of turning only: a sheet seen at all angles is learned as a mixture of all.
+        start = _spread(self._dense(_leaky(self._dense(first, 64)), 4), [0.45, 0.45, 0.45, 0.03])
+        step = keras.ops.tanh(_spread(self._dense(path, 4), [0.4, 0.4, 0.4, 0.03]))
+        step = step * np.array([1.6, 1.6, 1.6, 6.4], "float32") / time
+        way = keras.ops.expand_dims(start, 1) + keras.ops.cumsum(step, axis=1)
+        place, size = 0.85 * keras.ops.tanh(way[..., :2]), 0.7 * keras.ops.tanh(way[..., 2:3]) - 0.7
+        return keras.ops.concatenate([place, size, way[..., 3:]], axis=-1)
 
-        few = clips[:, time // 6 :: max(1, time // 3)]
-        x = keras.ops.reshape(few, (-1, *self.clip_shape[1:]))
-        x = conv(conv(x, self.width // 2 + 1, 3, 1), self.width, 4, 2)
-        for level in range(1, self.halvings):
-            x = conv(conv(x, x.shape[-1], 3, 1), self.width * 2 ** min(level, 2), 4, 2)
-            if level == 1:
-                break
-        looks = keras.ops.reshape(x, (-1, few.shape[1] * x.shape[1] * x.shape[2], x.shape[3]))
-        looks = keras.ops.concatenate([keras.ops.max(looks, axis=1), keras.ops.mean(looks, axis=1)], axis=-1)
+    def _generator(self, name) -> keras.Model:
+        """Content, motion noise and, if there is one, a condition for each of the two, to the parts of clips."""
+        ops, (time, height, width, channels) = keras.ops, self.clip_shape
+        encoder, content_numbers, motion_numbers = self._encoder(), self._numbers(), self._numbers()
+        content, motion = keras.Input((self.content_size,)), keras.Input((time + 1, self.motion_size))
+        seen = _joined([content, *map(encoder, content_numbers)])
+        inputs = [content, motion, *content_numbers, *motion_numbers]
+        if not self.objects:
+            background = ops.tanh(self._paint(seen, channels, 0.02))
+            return keras.Model(inputs, {"clips": background[:, None], "background": background}, name=name)
 
-        pace = 2 if time >= 8 else 1  # frames in a step of the first convolution
-        x = layers.Conv3D(self.width, (4, 4, 4), (pace, 2, 2), "same", kernel_initializer=he())(clips)
-        x = layers.LeakyReLU(negative_slope=0.2)(x)
-        time = x.shape[1]
-        x = keras.ops.reshape(x, (-1, *x.shape[2:]))  # (batch · time, height / 2, width / 2, channels)
-        for level in range(1, self.halvings):
-            x = conv(x, self.width * 2 ** min(level, 2), 4, 2)
-        x = keras.ops.reshape(x, (-1, time, x.shape[1] * x.shape[2], x.shape[3]))  # (batch, time, places, channels)
-        while x.shape[1] > 4:
-            x = conv(x, self.width * 4, (4, 1), (2, 1))
-        x = keras.ops.concatenate([layers.Flatten()(x), looks], axis=-1)
-        x = layers.LeakyReLU(negative_slope=0.2)(layers.Dense(256, kernel_initializer=he())(x))
-        logit = layers.Dense(1, use_bias=self.loss_kind == "classic", kernel_initializer=he())(x)[:, 0]
-        for v in vector:  # the projection: how well the clip agrees with what was asked for
-            agreement = layers.Dense(256, use_bias=False, kernel_initializer=he())(v)
-            logit = logit + keras.ops.sum(x * agreement, axis=-1) / 16
-        return keras.Model([clips, *numbers], logit, name="discriminator")
+        background = ops.tanh(self._smooth(content))
+        sheets = self._paint(seen, self.objects * (channels + 1), 0.02)
+        # Sheets are shown smaller than they are painted: mixed with its neighbours, no pixel can be skipped.
+        sheets = keras.layers.AveragePooling2D(2, strides=1, padding="same")(sheets)
+        sheets = ops.reshape(sheets, (-1, height, width, self.objects, channels + 1))
+        disk, edge = (ops.reshape(mask, (1, height, width, 1, 1)) for mask in _masks(height, width))
+        cover = ops.sigmoid(sheets[..., channels:] + disk) * edge  # at first a disk in the middle
+        sheets = ops.concatenate([ops.tanh(sheets[..., :channels]) * cover, cover], axis=-1)
+        frames = ops.repeat(ops.expand_dims(background, 1), time, axis=1)
+        poses = []
+        for number in range(self.objects):
+            poses.append(self._poses(motion, list(map(encoder, motion_numbers))))
+            placed = Place()(sheets[..., number, :], poses[-1])
+            frames = frames * (1 - placed[..., channels:]) + placed[..., :channels]
+        parts = {"clips": frames, "background": background, "objects": ops.moveaxis(sheets, 3, 1)}
+        return keras.Model(inputs, parts | {"poses": ops.stack(poses, axis=2)}, name=name)
+
+    def _discriminator(self) -> keras.Model:
+        """Clips (batch, *clip_shape), some of their frames (batch, LOOKS, …) and, if there is one, their condition, to
+        two opinions: of clips (batch,), left out where they have one frame, and of frames (batch, LOOKS)."""
+        ops, flat, width = keras.ops, keras.layers.Flatten(), self.width
+        clips, numbers = keras.Input(self.clip_shape), self._numbers()
+        looks = keras.Input((min(LOOKS, self.clip_shape[0]), *self.clip_shape[1:]))
+
+        # What is there is found anywhere in a frame (pooled over places), and where it is (flattened).
+        x = self._conv(ops.reshape(looks, (-1, *looks.shape[2:])), width // 2 + 1, 3)
+        x = self._conv(x, width, 4, 2)
+        if self.halvings > 1:
+            x = self._conv(self._conv(x, width, 3), width * 2, 4, 2)
+        anywhere = _pooled(x)
+        for level in range(2, self.halvings):
+            x = self._conv(x, width * 2 ** min(level - 1, 2), 4, 2)
+        opinions = [self._opinion(ops.concatenate([flat(x), anywhere], axis=-1), numbers, looks.shape[1])]
+
+        if self.clip_shape[0] > 1:
+            x = keras.layers.AveragePooling3D((1, 2, 2), padding="same")(clips)
+            for level in range(max(1, self.halvings - 1)):
+                x = self._conv(x, width * 2 ** min(level, 1), 4, (2 if x.shape[1] > 4 else 1, 2, 2))
+            anywhere = flat(_pooled(x))
+            while x.shape[1] > 2:
+                x = self._conv(x, width * 2, (4, 1, 1), (2, 1, 1))
+            opinions.insert(0, self._opinion(ops.concatenate([flat(x), anywhere], axis=-1), numbers, 1)[:, 0])
+        return keras.Model([clips, looks, *numbers], opinions, name="discriminator")
+
+    def _opinion(self, x, numbers, looks):
+        """Logits (batch, looks) from what was seen (batch · looks, n), and how well it agrees with the condition."""
+        x = _leaky(self._dense(x, 256))
+        logits = keras.layers.Dense(
+            1, use_bias=self.loss_kind == "classic", kernel_initializer=keras.initializers.HeNormal(self.random)
+        )(x)
+        x, logits = (keras.ops.reshape(values, (-1, looks, values.shape[-1])) for values in (x, logits))
+        for condition in numbers:  # the projection
+            he = keras.initializers.HeNormal(self.random)
+            agreement = keras.layers.Dense(256, use_bias=False, kernel_initializer=he)(self._encoder()(condition))
+            logits = logits + keras.ops.sum(x * agreement[:, None], axis=-1, keepdims=True) / 16
+        return logits[..., 0]
 
     def get_config(self):
         return super().get_config() | {
-            "condition": self.condition, "width": self.width, "content_size": self.content_size,
+            "condition": self.vocabulary and self.vocabulary.known, "objects": self.objects, "width": self.width, "content_size": self.content_size,
             "motion_size": self.motion_size, "drop": self.drop, "average": self.average,
         }  # fmt: skip
 
@@ -483,10 +558,21 @@ class VideoGAN(AdversarialModel):
         return content, motion
 
     def make(self, noise, condition, training):
-        return self.generator([*noise, *([] if condition is None else [condition, condition])], training=training)
+        given = [] if condition is None else [condition, condition]
+        return self.generator([*noise, *given], training=training)["clips"]
 
     def rate(self, clips, condition, training):
-        return self.discriminator([clips, *([] if condition is None else [condition])], training=training)
+        """Opinions of clips (batch,) and of four of their frames (batch, LOOKS), at the same times in all of a step."""
+        time = self.clip_shape[0]
+        count = min(LOOKS, time)
+        apart = time // count
+        seed = self.step_seed() + tf.constant([3, 0], tf.int64)
+        first = tf.random.stateless_uniform((), seed, 0, time - apart * (count - 1), tf.int32)
+        clips = tf.convert_to_tensor(clips)
+        looks = tf.gather(clips, first + apart * tf.range(count), axis=1)
+        given = [] if condition is None else [condition]
+        opinions = self.discriminator([clips, looks, *given], training=training)
+        return opinions if isinstance(opinions, list) else [opinions]
 
     def after_step(self):
         step = tf.cast(self.optimizer.iterations, tf.float32)
@@ -498,7 +584,11 @@ class VideoGAN(AdversarialModel):
         return self.compose(*self.noise(count, tf.constant([0, seed], tf.int64)), condition)
 
     def compose(self, content, motion, condition=None, motion_condition=None) -> np.ndarray:
-        """Clips from noise of your own, so that content and motion can come from different clips.
+        """Clips from noise of your own, so that content and motion can come from different clips: `parts()["clips"]`."""
+        return self.parts(content, motion, condition, motion_condition)["clips"]
+
+    def parts(self, content, motion, condition=None, motion_condition=None) -> dict[str, np.ndarray]:
+        """Clips from noise of your own, and what they were put together from.
 
         Args:
             content: (count, content_size), standard normal.
@@ -507,7 +597,9 @@ class VideoGAN(AdversarialModel):
             motion_condition: what is asked of the motion, if that is something else.
 
         Returns:
-            float32 (count, time, height, width, channels), values in [-1, 1].
+            All float32: `clips` (count, time, height, width, channels), values in [-1, 1]; `background` (count, height,
+            width, channels); and, with objects, `objects` (count, objects, height, width, channels + 1), colours times
+            cover, then the cover from 0 to 1; `poses` (count, time, objects, 4), as `layers.Place` takes them.
 
         Raises:
             ValueError: for noise of other shapes, or conditions that do not fit.
@@ -525,40 +617,16 @@ class VideoGAN(AdversarialModel):
             motion_condition = condition if motion_condition is None else motion_condition
             for one in (condition, motion_condition):
                 inputs.append(self.prepared(self.check_condition(one, count), count, training=False))
-        parts = [[part[start : start + 64] for part in inputs] for start in range(0, count, 64)]
-        return self.check_finite(np.concatenate([self.averaged(part).numpy() for part in parts]))
+        batches = [self.averaged([part[start : start + 64] for part in inputs]) for start in range(0, count, 64)]
+        parts = {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
+        self.check_finite(parts["clips"])
+        return parts
 
     def prepared(self, condition, count, training):
         """Conditions as whole numbers (count, columns), 0 for what is left open."""
         if not self.conditional:
             return None
-        if condition is None:
-            return tf.zeros((count, MOST_WORDS if self.textual else len(self.condition)), tf.int32)
-        condition = tf.convert_to_tensor(condition)
-        if self.textual:
-            words = tf.strings.split(condition)
-            short = tf.debugging.assert_less_equal(
-                tf.reduce_max(words.row_lengths()), np.int64(MOST_WORDS), f"a sentence has more than {MOST_WORDS} words"
-            )
-            words = words.to_tensor("", shape=(None, MOST_WORDS))
-            numbers = tf.where(words == "", 0, self.number_of.lookup(words))
-            most = len(self.condition)
-        else:
-            short, numbers, most = None, tf.cast(condition, tf.int32) + 1, tf.constant(self.condition)
-        known = tf.debugging.assert_equal(
-            tf.reduce_all((numbers >= 0) & (numbers <= most)),
-            True,
-            "a condition has a word or a label that is not known",
-        )
-        fits = tf.debugging.assert_equal(
-            tf.shape(numbers)[0], count, "a batch does not have one condition for each clip"
-        )
-        with tf.control_dependencies([check for check in (short, known, fits) if check is not None]):
-            numbers = tf.identity(numbers)
-        if not self.textual:
-            numbers = tf.where(
-                numbers > 0, numbers + np.cumsum([0, *self.condition[:-1]], dtype=np.int32), 0
-            )  # each column has its own
+        numbers = self.vocabulary.numbers(condition, count)
         if training and self.drop:
             dice = tf.random.stateless_uniform((count,), self.step_seed() + tf.constant([2, 0], tf.int64))
             numbers *= tf.cast(dice >= self.drop, tf.int32)[:, None]
@@ -567,40 +635,8 @@ class VideoGAN(AdversarialModel):
     def check_condition(self, condition, count):
         if condition is None or not self.conditional:
             return super().check_condition(condition, count)
-        if not self.textual:
-            condition = super().check_condition(condition, count)
-            fits = condition.ndim == 2 and condition.shape[1] == len(self.condition) and condition.dtype.kind in "iu"
-            if not fits or not ((condition >= -1) & (condition < self.condition)).all():
-                raise ValueError(
-                    f"condition is {condition.tolist()!s:.60}, but labels (count, {len(self.condition)}) below "
-                    f"{self.condition} were expected, -1 for one that is left open."
-                )
-            return condition
-        if isinstance(condition, tf.Tensor) and condition.dtype == tf.string:
-            condition = [sentence.decode() for sentence in condition.numpy().ravel().tolist()]
-        condition = np.asarray(condition, object)
-        if condition.shape != (count,):
-            raise ValueError(
-                f"condition has shape {condition.shape}, but a list of sentences with one entry for each of {count} clips "
-                "was expected."
-            )
-        if not all(isinstance(sentence, str) for sentence in condition):
-            raise ValueError(f"condition holds {condition[0]!r:.60}, but sentences were expected.")
-        for sentence in condition:
-            words = sentence.split()
-            if unknown := [word for word in words if word not in self.condition]:
-                raise ValueError(
-                    f"condition has the unknown word {unknown[0][:40]!r}; known: {', '.join(self.condition)!s:.180}."
-                )
-            if len(words) > MOST_WORDS:
-                raise ValueError(
-                    f"condition has a sentence of {len(words)} words, but {MOST_WORDS} at most were expected."
-                )
-        return tf.constant(condition, tf.string)
+        return self.vocabulary.check(condition, count)
 
     def check_condition_spec(self, spec):
         super().check_condition_spec(spec)
-        rank, kind = (1, "a sentence") if self.textual else (2, f"{len(self.condition)} whole numbers")
-        fits = isinstance(spec, tf.TensorSpec) and spec.shape.rank == rank
-        if not fits or not (spec.dtype == tf.string if self.textual else spec.dtype.is_integer):
-            raise ValueError(f"The dataset's conditions are {spec!s:.80}, but {kind} for each clip was expected.")
+        self.vocabulary.check_spec(spec)

@@ -1,0 +1,123 @@
+"""Text and labels as conditions: what is asked for, turned into the whole numbers that a network takes."""
+
+import numpy as np
+
+from vidgen_tf.clips import as_array, check_count
+from vidgen_tf.quiet import tf
+
+MOST_WORDS = 16  # in a sentence
+
+
+class Vocabulary:
+    """The sentences or the labels that a model knows.
+
+    Args:
+        known: the words of sentences, or the number of classes of each label.
+
+    Attributes:
+        known: the same, as a tuple.
+        textual: whether conditions are sentences.
+        columns: how many whole numbers a condition becomes: one for each place of a word, or for each label.
+        size: how many different ones there are; 0, for what is left open, is not among them.
+
+    Raises:
+        ValueError: for words that repeat or hold spaces, or numbers of classes below 1.
+    """
+
+    def __init__(self, known: tuple[str, ...] | tuple[int, ...]):
+        self.known = self._checked(known)
+        self.textual = isinstance(self.known[0], str)
+        self.columns = MOST_WORDS if self.textual else len(self.known)
+        self.size = len(self.known) if self.textual else sum(self.known)
+        if self.textual:
+            numbers = tf.range(1, self.size + 1)
+            table = tf.lookup.KeyValueTensorInitializer(tf.constant(self.known), numbers)
+            self._number_of = tf.lookup.StaticHashTable(table, default_value=-1)
+
+    @staticmethod
+    def _checked(known) -> tuple:
+        if isinstance(known, (tuple, list)) and known:
+            if all(isinstance(word, str) and word and not set(word) & set(" \t\n") for word in known):
+                if len(set(known)) == len(known):
+                    return tuple(known)
+            elif not any(isinstance(entry, str) for entry in known):
+                return tuple(check_count(classes, "each number of classes in condition") for classes in known)
+        raise ValueError(
+            f"condition is {known!r:.80}, but None, different words, or numbers of classes as in (6, 4) were expected."
+        )
+
+    def numbers(self, condition, count) -> tf.Tensor:
+        """Conditions of `count` clips as whole numbers (count, columns) from 1 to `size`, 0 for what is left open; works
+        inside `tf.function`, where what does not fit stops the step."""
+        if condition is None:
+            return tf.zeros((count, self.columns), tf.int32)
+        condition = tf.convert_to_tensor(condition)
+        checks = []
+        if self.textual:
+            words = tf.strings.split(condition)
+            checks.append(
+                tf.debugging.assert_less_equal(
+                    tf.reduce_max(words.row_lengths()),
+                    np.int64(MOST_WORDS),
+                    f"a sentence has more than {MOST_WORDS} words",
+                )
+            )
+            words = words.to_tensor("", shape=(None, MOST_WORDS))
+            numbers, most = tf.where(words == "", 0, self._number_of.lookup(words)), self.size
+        else:
+            numbers, most = tf.cast(condition, tf.int32) + 1, tf.constant(self.known)
+        known = tf.reduce_all((numbers >= 0) & (numbers <= most))
+        checks += [
+            tf.debugging.assert_equal(known, True, "a condition has a word or a label that is not known"),
+            tf.debugging.assert_equal(tf.shape(numbers)[0], count, "a batch does not have one condition for each clip"),
+        ]
+        with tf.control_dependencies([check for check in checks if check is not None]):
+            numbers = tf.identity(numbers)
+        if self.textual:
+            return numbers
+        before = np.cumsum([0, *self.known[:-1]], dtype=np.int32)  # each label has numbers of its own
+        return tf.where(numbers > 0, numbers + before, 0)
+
+    def check(self, condition, count: int):
+        """The condition of `count` clips, if it is made of known words or labels; else ValueError.
+
+        Returns:
+            A string tensor (count,), or an int array (count, labels).
+        """
+        if not self.textual:
+            condition = as_array(condition, "condition")
+            fits = condition.shape == (count, self.columns) and condition.dtype.kind in "iu"
+            if not fits or not ((condition >= -1) & (condition < self.known)).all():
+                raise ValueError(
+                    f"condition is {condition.tolist()!s:.60}, but labels ({count}, {self.columns}) below {self.known} "
+                    "were expected, -1 for one that is left open."
+                )
+            return condition
+        if isinstance(condition, tf.Tensor) and condition.dtype == tf.string:
+            condition = [sentence.decode() for sentence in condition.numpy().ravel().tolist()]
+        condition = np.asarray(condition, object)
+        if condition.shape != (count,):
+            raise ValueError(
+                f"condition has shape {condition.shape}, but a list of sentences with one entry for each of {count} clips "
+                "was expected."
+            )
+        if not all(isinstance(sentence, str) for sentence in condition):
+            raise ValueError(f"condition holds {condition[0]!r:.60}, but sentences were expected.")
+        for sentence in condition:
+            words = sentence.split()
+            if unknown := [word for word in words if word not in self.known]:
+                raise ValueError(
+                    f"condition has the unknown word {unknown[0][:40]!r}; known: {', '.join(self.known)!s:.180}."
+                )
+            if len(words) > MOST_WORDS:
+                raise ValueError(
+                    f"condition has a sentence of {len(words)} words, but {MOST_WORDS} at most were expected."
+                )
+        return tf.constant(condition, tf.string)
+
+    def check_spec(self, spec) -> None:
+        """ValueError if a dataset's conditions, of which only shape and type are known, cannot fit."""
+        rank, kind = (1, "a sentence") if self.textual else (2, f"{self.columns} whole numbers")
+        fits = isinstance(spec, tf.TensorSpec) and spec.shape.rank == rank
+        if not fits or not (spec.dtype == tf.string if self.textual else spec.dtype.is_integer):
+            raise ValueError(f"The dataset's conditions are {spec!s:.80}, but {kind} for each clip was expected.")
