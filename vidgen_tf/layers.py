@@ -21,17 +21,18 @@ def bilinear(pictures: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
         (batch, points, channels).
     """
     batch, height, width, channels = (tf.shape(pictures)[0], *pictures.shape[1:])
-    wide = width + 2  # with a border of zeros
-    flat = tf.reshape(tf.pad(pictures, ((0, 0), (1, 1), (1, 1), (0, 0))), (batch, (height + 2) * wide, channels))
-    x = tf.clip_by_value(points[..., 0] + 1, 0.0, width + 1.0)
-    y = tf.clip_by_value(points[..., 1] + 1, 0.0, height + 1.0)
-    left, top = tf.minimum(tf.floor(x), width), tf.minimum(tf.floor(y), height)
-    right, down = (x - left)[..., None], (y - top)[..., None]  # shares of the neighbour to the right, and below
-    corner = tf.cast(top * wide + left, tf.int32)
-    value = lambda step: tf.gather(flat, corner + step, batch_dims=1)  # noqa: E731
-    above = value(0) * (1 - right) + value(1) * right
-    below = value(wide) * (1 - right) + value(wide + 1) * right
-    return above * (1 - down) + below * down
+    bordered = tf.pad(pictures, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    # Each pixel beside its neighbours to the right, below, and below to the right: one look-up finds all four.
+    four = [bordered[:, i : height + 1 + i, j : width + 1 + j] for i in (0, 1) for j in (0, 1)]
+    four = tf.reshape(tf.concat(four, axis=-1), (batch, (height + 1) * (width + 1), 4 * channels))
+    x, y = tf.split(points, 2, axis=-1)  # the slope of a split is cheaper than that of two slices
+    x, y = tf.clip_by_value(x + 1, 0.0, width + 1.0), tf.clip_by_value(y + 1, 0.0, height + 1.0)
+    column, row = tf.minimum(tf.floor(x), width), tf.minimum(tf.floor(y), height)
+    to_right, down = x - column, y - row  # shares of the neighbour to the right, and below
+    found = tf.gather(four, tf.cast(row * (width + 1) + column, tf.int32)[..., 0], batch_dims=1)
+    above, below = tf.split(found, 2, axis=-1)
+    left, right = tf.split(above * (1 - down) + below * down, 2, axis=-1)
+    return left * (1 - to_right) + right * to_right
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -53,8 +54,9 @@ class Place(keras.layers.Layer):
         y, x = tf.meshgrid(tf.range(height, dtype=sheets.dtype), tf.range(width, dtype=sheets.dtype), indexing="ij")
         middle = ((width - 1) / 2, (height - 1) / 2)
         x, y = (tf.reshape((side - half) / unit, (1, 1, -1)) for side, half in zip((x, y), middle, strict=True))
-        x, y = x - poses[..., 0:1], y - poses[..., 1:2]  # (batch, time, height · width)
-        size, cosine, sine = tf.exp(poses[..., 2:3]), tf.cos(poses[..., 3:4]), tf.sin(poses[..., 3:4])
+        left, top, size, angle = tf.split(poses, 4, axis=-1)
+        x, y = x - left, y - top  # (batch, time, height · width)
+        size, cosine, sine = tf.exp(size), tf.cos(angle), tf.sin(angle)
         looked_up = tf.stack(
             [(cosine * x + sine * y) / size * unit + middle[0], (cosine * y - sine * x) / size * unit + middle[1]],
             axis=-1,

@@ -35,6 +35,9 @@ def quiet_stderr() -> Iterator[None]:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# TensorFlow has fast kernels for all processors, but uses them by itself only where there is AVX-512; without them the
+# slopes of 3-D convolutions take fourteen times as long.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with quiet_stderr():
     import keras
     import tensorflow as tf

@@ -484,14 +484,15 @@ class VideoGAN(AdversarialModel):
         sheets = keras.layers.AveragePooling2D(2, strides=1, padding="same")(sheets)
         sheets = ops.reshape(sheets, (-1, height, width, self.objects, channels + 1))
         disk, edge = (ops.reshape(mask, (1, height, width, 1, 1)) for mask in _masks(height, width))
-        cover = ops.sigmoid(sheets[..., channels:] + disk) * edge  # at first a disk in the middle
-        sheets = ops.concatenate([ops.tanh(sheets[..., :channels]) * cover, cover], axis=-1)
-        frames = ops.repeat(ops.expand_dims(background, 1), time, axis=1)
+        color, cover = ops.split(sheets, [channels], axis=-1)
+        cover = ops.sigmoid(cover + disk) * edge  # at first a disk in the middle
+        sheets = ops.concatenate([ops.tanh(color) * cover, cover], axis=-1)
+        frames = ops.expand_dims(background, 1)
         poses = []
         for number in range(self.objects):
             poses.append(self._poses(motion, list(map(encoder, motion_numbers))))
-            placed = Place()(sheets[..., number, :], poses[-1])
-            frames = frames * (1 - placed[..., channels:]) + placed[..., :channels]
+            color, cover = ops.split(Place()(sheets[..., number, :], poses[-1]), [channels], axis=-1)
+            frames = frames * (1 - cover) + color
         parts = {"clips": frames, "background": background, "objects": ops.moveaxis(sheets, 3, 1)}
         return keras.Model(inputs, parts | {"poses": ops.stack(poses, axis=2)}, name=name)
 
@@ -503,7 +504,7 @@ class VideoGAN(AdversarialModel):
         looks = keras.Input((min(LOOKS, self.clip_shape[0]), *self.clip_shape[1:]))
 
         # What is there is found anywhere in a frame (pooled over places), and where it is (flattened).
-        x = self._conv(ops.reshape(looks, (-1, *looks.shape[2:])), width // 2 + 1, 3)
+        x = self._conv(ops.reshape(looks, (-1, *looks.shape[2:])), max(1, width // 2), 3)
         x = self._conv(x, width, 4, 2)
         if self.halvings > 1:
             x = self._conv(self._conv(x, width, 3), width * 2, 4, 2)
