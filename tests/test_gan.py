@@ -90,7 +90,7 @@ def test_the_penalty_is_that_of_numerical_slopes():
     directions = np.random.default_rng(1).standard_normal((1500, *CLIP)).astype("float32") * 1e-3
     total = 0
     for clip in (*real, *made):
-        rated = (model.rate(clip[None] + sign * directions, None, True) for sign in (1, -1))
+        rated = (model.rate(clip[None] + sign * directions, None, True)[0] for sign in (1, -1))
         for up, down in zip(*rated, strict=True):  # of the clip, and of its frames
             total += np.mean(((up.numpy() - down.numpy()) / 2e-3) ** 2)
     assert found == pytest.approx(total / 4, rel=0.1)
@@ -278,6 +278,50 @@ def test_conditions_are_left_out_as_often_as_asked():
     assert not np.any(model.prepared(np.zeros((400, 1), int), 400, False) == 0)
 
 
+@pytest.mark.parametrize(("known", "said", "right"), [
+    (("a", "b"), ["a", "b a", ""], [[1, 0], [1, 1], None]),
+    ((3, 2), [[2, 0], [-1, 1], [-1, -1]], [[0, 0, 1, 1, 0], [None, None, None, 0, 1], None]),
+])  # fmt: skip
+def test_misnaming_costs_cross_entropy_of_what_was_said(known, said, right):
+    model = video(condition=known)
+    said = said if isinstance(known[0], str) else np.array(said)
+    numbers = model.prepared(said, 3, False)
+    shown = tf.constant(clips(3))
+    *_, logits = model.discriminator([shown, tf.gather(shown, model.looks(), axis=1), numbers])
+    opinions, misnamed = model.rate(shown, numbers, False)
+    assert len(opinions) == 2
+    for row, wanted, cost in zip(logits.numpy(), right, misnamed.numpy(), strict=True):
+        pairs = [(a, y) for a, y in zip(row, wanted or [], strict=bool(wanted)) if y is not None]
+        by_hand = sum(-np.log(1 / (1 + np.exp(-a if y else a))) for a, y in pairs)
+        assert cost == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_both_networks_pay_for_misnaming_as_much_as_asked():
+    batch = (tf.constant(clips(4)), tf.constant(["a", "b", "a b", "b"]))
+    costs = {}
+    for naming in (0.0, 0.5):
+        model = ready(video(condition=("a", "b"), naming=naming, penalty=0.0))
+        losses = model.losses_of(*batch, training=False)
+        made = model.make(model.noise(4, model.step_seed()), numbers := model.prepared(batch[1], 4, False), False)
+        misnamed = [float(tf.reduce_mean(model.rate(each, numbers, False)[1])) for each in (batch[0], made)]
+        costs[naming] = (*misnamed, float(losses["discriminator_loss"]), float(losses["loss"]))
+    assert costs[0.5][2] - costs[0.0][2] == pytest.approx(0.5 * costs[0.5][0], abs=1e-4)
+    assert costs[0.5][3] - costs[0.0][3] == pytest.approx(0.5 * costs[0.5][1], abs=1e-4)
+
+
+def test_steps_teach_the_names():
+    world = Shapes(frames=8, size=24, objects=(1,))
+    model = VideoGAN(world.clip_shape, condition=("red", "cyan"), width=4, drop=0.0, seed=1)
+    model.compile(keras.optimizers.Adam(3e-3, beta_1=0.0))
+    sample = world.sample(64, 0)
+    red = sample.truth["color"][:, 0] == 0
+    data = (sample.clips, np.where(red, "red", "cyan"))
+    cost = lambda: float(tf.reduce_mean(model.rate(tf.constant(data[0]), model.prepared(data[1], 64, False), False)[1]))  # noqa: E731
+    before = cost()
+    model.fit(*data, batch_size=32, epochs=15, verbose=0)
+    assert cost() < before / 2
+
+
 def test_without_a_condition_nothing_is_asked_for():
     model = video(condition=("a", "b"))
     np.testing.assert_array_equal(model.generate(2, seed=1), model.generate(2, ["", ""], seed=1))
@@ -294,7 +338,7 @@ def test_a_batch_with_an_unknown_word_is_refused_in_training():
 def test_every_size_of_clip_works(clip):
     model = VideoGAN(clip, width=2, content_size=2, motion_size=1)
     assert model.generate(2, seed=0).shape == (2, *clip)
-    shapes = [logits.shape for logits in model.rate(np.zeros((2, *clip), "float32"), None, False)]
+    shapes = [logits.shape for logits in model.rate(np.zeros((2, *clip), "float32"), None, False)[0]]
     assert shapes == ([(2,)] if clip[0] > 1 else []) + [(2, min(4, clip[0]))]
 
 
@@ -342,7 +386,7 @@ def test_the_frames_looked_at_change_from_step_to_step_and_cover_the_clip():
     seen = []
     for step in range(20):
         model.optimizer.iterations.assign(step)
-        seen.append(tuple(model.rate(tf.constant(times), None, True)[1].numpy()[0]))
+        seen.append(tuple(model.rate(tf.constant(times), None, True)[0][1].numpy()[0]))
         assert np.ptp(np.diff(seen[-1])) == 0
     assert {time for looks in seen for time in looks} == set(range(9))
 
@@ -370,7 +414,8 @@ def test_bad_arguments_are_refused(build, options, word):
         ({"condition": ()}, "condition"), ({"condition": ("a", "a")}, "condition"), ({"condition": ("a", 3)}, "condition"),
         ({"condition": (0, 2)}, "condition"), ({"condition": "a b"}, "condition"), ({"condition": ("a b",)}, "condition"),
         ({"width": 0}, "width"), ({"content_size": 0}, "content_size"), ({"motion_size": 1.5}, "motion_size"),
-        ({"objects": 0}, "objects"), ({"objects": True}, "objects"), ({"drop": 1}, "drop"), ({"average": 1.0}, "average"), ({"average": -0.1}, "average"),
+        ({"objects": 0}, "objects"), ({"objects": True}, "objects"), ({"drop": 1}, "drop"), ({"average": 1.0}, "average"),
+        ({"average": -0.1}, "average"), ({"naming": -1}, "naming"), ({"naming": True}, "naming"), ({"naming": float("inf")}, "naming"),
     ],
 )  # fmt: skip
 def test_bad_arguments_of_the_video_gan_are_refused(options, word):

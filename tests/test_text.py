@@ -25,6 +25,16 @@ def test_each_label_has_numbers_of_its_own():
     np.testing.assert_array_equal(labels.numbers(given, 4), [[1, 4], [3, 5], [0, 5], [2, 0]])
 
 
+def test_a_sentence_speaks_of_all_words_and_a_label_of_its_own_classes():
+    words, labels = Vocabulary(WORDS), Vocabulary((3, 2))
+    named, said = words.named(words.numbers(["moves red", ""], 2))
+    np.testing.assert_array_equal(named, [[0, 1, 0, 1], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(said, [[1, 1, 1, 1], [0, 0, 0, 0]])
+    named, said = labels.named(labels.numbers([[2, 0], [-1, 1]], 2))
+    np.testing.assert_array_equal(named, [[0, 0, 1, 1, 0], [0, 0, 0, 0, 1]])
+    np.testing.assert_array_equal(said, [[1, 1, 1, 1, 1], [0, 0, 0, 1, 1]])
+
+
 @pytest.mark.parametrize("known", [WORDS, (3, 2)])
 def test_without_a_condition_all_is_left_open(known):
     vocabulary = Vocabulary(known)

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from vidgen_tf.clips import check_count, whole_or_absent
+from vidgen_tf.metrics import frechet_distance, frozen
 from vidgen_tf.quiet import keras, tf
 
 FOLDER = Path(__file__).parent / "presets"
@@ -82,7 +83,9 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
 
 def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
     """How good a trained model is on its recipe's test world: what `evaluate` says over `test_steps` batches, or, for a
-    family whose losses do not tell (a GAN), what the world says of `test_clips` new clips."""
+    family whose losses do not tell (a GAN), what the world says of `test_clips` new clips. If the recipe names a judge,
+    also two Fréchet distances in its features, to as many real clips: "frechet" of the new clips, and, to compare,
+    "frechet_frozen" of real clips that stand still."""
     import vidgen_tf
 
     world = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"])
@@ -90,7 +93,13 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
     if "test_clips" in recipe:
         asked = world.sample(recipe["test_clips"], seed).captions
         clips = model.generate(len(asked), asked if model.conditional else None, seed=seed)
-        return world.scores(clips, asked)
+        scores = world.scores(clips, asked)
+        if "judge" in recipe:
+            features = load(recipe["judge"]).features
+            real, still = world.sample(len(asked), seed + 1).clips, frozen(world.render(asked, seed + 2).clips)
+            for key, others in (("frechet", clips), ("frechet_frozen", still)):
+                scores[key] = frechet_distance(features(real), features(others))
+        return scores
     if not getattr(model, "compiled", False):
         model.compile()
     data = world.dataset(recipe["batch_size"], seed, **recipe["data"])

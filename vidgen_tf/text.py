@@ -78,6 +78,16 @@ class Vocabulary:
         before = np.cumsum([0, *self.known[:-1]], dtype=np.int32)  # each label has numbers of its own
         return tf.where(numbers > 0, numbers + before, 0)
 
+    def named(self, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Which words or classes conditions (count, columns) name, and which they say anything about: two float tensors
+        (count, size) of 0 and 1. A sentence says something about all words, since it leaves the others out."""
+        named = tf.reduce_max(tf.one_hot(numbers - 1, self.size), axis=1)
+        if self.textual:
+            said = tf.repeat(tf.reduce_any(numbers > 0, axis=1, keepdims=True), self.size, axis=1)
+        else:
+            said = tf.repeat(numbers > 0, self.known, axis=1)
+        return named, tf.cast(said, tf.float32)
+
     def check(self, condition, count: int):
         """The condition of `count` clips, if it is made of known words or labels; else ValueError.
 

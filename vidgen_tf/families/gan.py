@@ -19,6 +19,8 @@ https://arxiv.org/abs/1707.04993
 C. Vondrick, H. Pirsiavash, A. Torralba: Generating Videos with Scene Dynamics (VGAN). NeurIPS 2016,
 https://arxiv.org/abs/1609.02612
 T. Miyato, M. Koyama: cGANs with Projection Discriminator. ICLR 2018, https://arxiv.org/abs/1802.05637
+A. Odena, C. Olah, J. Shlens: Conditional Image Synthesis with Auxiliary Classifier GANs. ICML 2017,
+https://arxiv.org/abs/1610.09585 (the naming loss)
 """
 
 import numpy as np
@@ -37,7 +39,8 @@ class AdversarialModel(VideoModel):
     """What all GANs share: two networks, two optimizers, one step.
 
     A subclass sets `generator` and `discriminator` and says how they are called: `noise`, `make`, `rate`. A discriminator
-    may have several opinions, of the clip and of single frames say: the losses and penalties of all are added.
+    may have several opinions, of the clip and of single frames say: the losses and penalties of all are added. It may
+    also name what it sees: to misname a clip costs the discriminator, if it is real, and the generator, if it made it.
 
     Args:
         clip_shape: (time, height, width, channels).
@@ -52,6 +55,7 @@ class AdversarialModel(VideoModel):
     """
 
     loss_names = ("loss", "discriminator_loss", "margin", "diversity")
+    naming = 0.0  # weight of what it costs to misname a clip
 
     def __init__(self, clip_shape, loss, penalty, penalty_share=1.0, patience=500, seed=0, **kwargs):
         super().__init__(clip_shape, **kwargs)
@@ -80,9 +84,10 @@ class AdversarialModel(VideoModel):
         """Clips (batch, time, height, width, channels) from noise."""
         return self.generator(noise, training=training)
 
-    def rate(self, clips: tf.Tensor, condition: tf.Tensor | None, training: bool) -> list[tf.Tensor]:
-        """The opinions of clips, each a tensor of logits (batch, …): the higher, the more real."""
-        return [self.discriminator(clips, training=training)]
+    def rate(self, clips: tf.Tensor, condition: tf.Tensor | None, training: bool) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """The opinions of clips, each a tensor of logits (batch, …): the higher, the more real; and by how much each clip
+        was misnamed, in nats (batch,): 0 where nothing is named."""
+        return [self.discriminator(clips, training=training)], tf.zeros(tf.shape(clips)[:1])
 
     def compile(self, optimizer="adam", discriminator_optimizer=None, **kwargs):
         """`keras.Model.compile` with one optimizer for each network; the second is a copy of the first by default."""
@@ -105,11 +110,13 @@ class AdversarialModel(VideoModel):
         `margin` D(real) - D(made); and `diversity`: how much made clips differ, as a share of what real ones do."""
         condition = self.prepared(condition, tf.shape(clips)[0], training)
         made = self.make(self.noise(tf.shape(clips)[0], self.step_seed()), condition, training)
-        opinions = self.rate_both(clips, made, condition, training)
+        opinions, misnamed = self.rate_both(clips, made, condition, training)
+        cost = self.naming * tf.reduce_mean(misnamed, axis=1)
         return {
-            "loss": sum(self.generator_loss(*pair) for pair in opinions),
+            "loss": sum(self.generator_loss(*pair) for pair in opinions) + cost[1],
             "discriminator_loss": sum(self.discriminator_loss(*pair) for pair in opinions)
-            + self.penalties(clips, made, condition, training),
+            + self.penalties(clips, made, condition, training)
+            + cost[0],
             "margin": margin(opinions),
             "diversity": diversity(clips, made),
         }
@@ -122,9 +129,11 @@ class AdversarialModel(VideoModel):
         return tf.stack([tf.cast(replica, tf.int64), tf.cast(step, tf.int64)])
 
     def rate_both(self, clips, made, condition, training):
-        """The logits of real and of made clips, for each opinion, from one pass of the discriminator over both."""
+        """The logits of real and of made clips, for each opinion, and how misnamed both are, (2, batch): from one pass of
+        the discriminator over both."""
         twice = None if condition is None else tf.concat([condition, condition], axis=0)
-        return [tf.split(logits, 2) for logits in self.rate(tf.concat([clips, made], axis=0), twice, training)]
+        opinions, misnamed = self.rate(tf.concat([clips, made], axis=0), twice, training)
+        return [tf.split(logits, 2) for logits in opinions], tf.stack(tf.split(misnamed, 2))
 
     def discriminator_loss(self, real_logit: tf.Tensor, made_logit: tf.Tensor) -> tf.Tensor:
         """The loss of the discriminator without penalties: a scalar from the logits of one opinion."""
@@ -148,7 +157,7 @@ class AdversarialModel(VideoModel):
         twice = None if condition is None else tf.concat([condition[:few], condition[:few]], axis=0)
         with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
             tape.watch(both)
-            opinions = self.rate(both, twice, training)
+            opinions, _ = self.rate(both, twice, training)
         # The logits of one opinion look at different values, so the slope of their sum holds that of each.
         total = lambda logits: tf.reduce_sum(tf.square(tape.gradient(logits, both)))  # noqa: E731
         lengths = [total(logits) / tf.cast(tf.size(logits), tf.float32) for logits in opinions]
@@ -161,9 +170,10 @@ class AdversarialModel(VideoModel):
         with tf.GradientTape() as tape:
             made = self.make(self.noise(tf.shape(clips)[0], self.step_seed()), condition, True)
             with tape.stop_recording(), tf.GradientTape() as inner:
-                opinions = self.rate_both(clips, made, condition, True)
+                opinions, misnamed = self.rate_both(clips, made, condition, True)
                 discriminator_loss = sum(self.discriminator_loss(*pair) for pair in opinions)
                 discriminator_loss += self.penalties(clips, made, condition, True)
+                discriminator_loss += self.naming * tf.reduce_mean(misnamed[0])
             with tape.stop_recording():
                 differs = diversity(clips, made)
                 with tf.control_dependencies(self.stop_if_alike(differs)):
@@ -171,8 +181,10 @@ class AdversarialModel(VideoModel):
                 slopes = finite(slopes, discriminator_loss)
                 self.discriminator_optimizer.apply(slopes, self.discriminator.trainable_variables)
             # The same made clips, rated by the discriminator that has just learned from them.
-            rated = zip(opinions, self.rate(made, condition, True), strict=True)
-            loss = sum(self.generator_loss(tf.stop_gradient(real), again) for (real, _), again in rated)
+            rated, misnamed = self.rate(made, condition, True)
+            pairs = zip(opinions, rated, strict=True)
+            loss = sum(self.generator_loss(tf.stop_gradient(real), again) for (real, _), again in pairs)
+            loss += self.naming * tf.reduce_mean(misnamed)
         slopes = finite(tape.gradient(loss, self.generator.trainable_variables), loss)
         self.optimizer.apply(slopes, self.generator.trainable_variables)
         self.after_step()
@@ -350,7 +362,9 @@ class VideoGAN(AdversarialModel):
 
     The condition is a sentence for each clip, str (count,), where `condition` lists the known words; or labels,
     int (count, columns), -1 for one that is left open, where `condition` lists how many classes each column has.
-    In training it is left out now and then (`drop`), so `generate` works without one.
+    In training it is left out now and then (`drop`), so `generate` works without one. The discriminator rates how well
+    clip and condition agree (a projection), and also has to name the condition's words from the clip alone: small
+    things that decide a word, such as corners, are learned much faster by name.
 
     Args:
         clip_shape: (time, height, width, channels).
@@ -359,6 +373,7 @@ class VideoGAN(AdversarialModel):
         width: channels of the widest pictures; deeper ones have up to four times as many.
         content_size, motion_size: numbers of noise for a clip and for a frame.
         loss, penalty, penalty_share, patience, seed: as in `AdversarialModel`.
+        naming: weight of what it costs to misname a clip, in the losses of both networks; 0 leaves it out.
         drop: share of the training clips whose condition is left out.
         average: how much of the averaged weights is kept in a step, from 0 (none) to below 1.
 
@@ -368,7 +383,7 @@ class VideoGAN(AdversarialModel):
 
     def __init__(
         self, clip_shape, condition=None, objects=1, width=32, content_size=64, motion_size=8, loss="relativistic",
-        penalty=2.0, penalty_share=0.25, drop=0.1, average=0.998, patience=500, seed=0, **kwargs,
+        penalty=0.2, penalty_share=0.25, naming=0.2, drop=0.1, average=0.998, patience=500, seed=0, **kwargs,
     ):  # fmt: skip
         super().__init__(clip_shape, loss, penalty, penalty_share, patience, seed, **kwargs)
         self.width, self.content_size, self.motion_size = (
@@ -384,7 +399,9 @@ class VideoGAN(AdversarialModel):
         for name, value in (("drop", drop), ("average", average)):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
                 raise ValueError(f"{name} is {value!r}, but a number from 0 to below 1 was expected.")
-        self.drop, self.average = float(drop), float(average)
+        if isinstance(naming, bool) or not isinstance(naming, (int, float)) or not 0 <= naming < np.inf:
+            raise ValueError(f"naming is {naming!r}, but a number from 0 was expected.")
+        self.naming, self.drop, self.average = float(naming), float(drop), float(average)
         self.vocabulary = None if condition is None else Vocabulary(condition)
         self.conditional = condition is not None
         self.halvings = max(1, int(np.ceil(np.log2(max(self.clip_shape[1:3]) / 4))))  # down to at most 4 × 4
@@ -498,7 +515,8 @@ class VideoGAN(AdversarialModel):
 
     def _discriminator(self) -> keras.Model:
         """Clips (batch, *clip_shape), some of their frames (batch, LOOKS, …) and, if there is one, their condition, to
-        two opinions: of clips (batch,), left out where they have one frame, and of frames (batch, LOOKS)."""
+        two opinions: of clips (batch,), left out where they have one frame, and of frames (batch, LOOKS). With a
+        condition comes a third output, a logit for each of its words, (batch, vocabulary.size)."""
         ops, flat, width = keras.ops, keras.layers.Flatten(), self.width
         clips, numbers = keras.Input(self.clip_shape), self._numbers()
         looks = keras.Input((min(LOOKS, self.clip_shape[0]), *self.clip_shape[1:]))
@@ -512,6 +530,9 @@ class VideoGAN(AdversarialModel):
         for level in range(2, self.halvings):
             x = self._conv(x, width * 2 ** min(level - 1, 2), 4, 2)
         opinions = [self._opinion(ops.concatenate([flat(x), anywhere], axis=-1), numbers, looks.shape[1])]
+        if numbers:
+            seen = _leaky(self._dense(anywhere, 128))
+            seen = [ops.mean(ops.reshape(seen, (-1, looks.shape[1], 128)), axis=1)]
 
         if self.clip_shape[0] > 1:
             x = keras.layers.AveragePooling3D((1, 2, 2), padding="same")(clips)
@@ -520,8 +541,12 @@ class VideoGAN(AdversarialModel):
             anywhere = flat(_pooled(x))
             while x.shape[1] > 2:
                 x = self._conv(x, width * 2, (4, 1, 1), (2, 1, 1))
-            opinions.insert(0, self._opinion(ops.concatenate([flat(x), anywhere], axis=-1), numbers, 1)[:, 0])
-        return keras.Model([clips, looks, *numbers], opinions, name="discriminator")
+            x = ops.concatenate([flat(x), anywhere], axis=-1)
+            opinions.insert(0, self._opinion(x, numbers, 1)[:, 0])
+            if numbers:
+                seen.append(_leaky(self._dense(x, 128)))
+        names = [self._dense(_joined(seen), self.vocabulary.size, initializer=self._normal(0.02))] if numbers else []
+        return keras.Model([clips, looks, *numbers], [*opinions, *names], name="discriminator")
 
     def _opinion(self, x, numbers, looks):
         """Logits (batch, looks) from what was seen (batch · looks, n), and how well it agrees with the condition."""
@@ -538,8 +563,9 @@ class VideoGAN(AdversarialModel):
 
     def get_config(self):
         return super().get_config() | {
-            "condition": self.vocabulary and self.vocabulary.known, "objects": self.objects, "width": self.width, "content_size": self.content_size,
-            "motion_size": self.motion_size, "drop": self.drop, "average": self.average,
+            "condition": self.vocabulary and self.vocabulary.known, "objects": self.objects, "width": self.width,
+            "content_size": self.content_size, "motion_size": self.motion_size, "naming": self.naming,
+            "drop": self.drop, "average": self.average,
         }  # fmt: skip
 
     @property
@@ -563,17 +589,26 @@ class VideoGAN(AdversarialModel):
         return self.generator([*noise, *given], training=training)["clips"]
 
     def rate(self, clips, condition, training):
-        """Opinions of clips (batch,) and of four of their frames (batch, LOOKS), at the same times in all of a step."""
+        """Opinions of clips (batch,) and of four of their frames (batch, LOOKS), at the same times in all of a step; and
+        what it costs to misname the condition's words."""
+        clips = tf.convert_to_tensor(clips)
+        looks = tf.gather(clips, self.looks(), axis=1)
+        if condition is None:
+            opinions = self.discriminator([clips, looks], training=training)
+            return opinions if isinstance(opinions, list) else [opinions], tf.zeros(tf.shape(clips)[:1])
+        *opinions, names = self.discriminator([clips, looks, condition], training=training)
+        named, asked = self.vocabulary.named(condition)
+        cost = tf.nn.sigmoid_cross_entropy_with_logits(named, names)
+        return opinions, tf.reduce_sum(cost * asked, axis=1)
+
+    def looks(self) -> tf.Tensor:
+        """The numbers of the frames that this step looks at closely, evenly apart."""
         time = self.clip_shape[0]
         count = min(LOOKS, time)
         apart = time // count
         seed = self.step_seed() + tf.constant([3, 0], tf.int64)
         first = tf.random.stateless_uniform((), seed, 0, time - apart * (count - 1), tf.int32)
-        clips = tf.convert_to_tensor(clips)
-        looks = tf.gather(clips, first + apart * tf.range(count), axis=1)
-        given = [] if condition is None else [condition]
-        opinions = self.discriminator([clips, looks, *given], training=training)
-        return opinions if isinstance(opinions, list) else [opinions]
+        return first + apart * tf.range(count)
 
     def after_step(self):
         step = tf.cast(self.optimizer.iterations, tf.float32)
