@@ -5,7 +5,7 @@ import pytest
 from conftest import refuses, smooth
 
 from vidgen_tf import presets
-from vidgen_tf.families.gan import DenseGAN, VideoGAN, diversity
+from vidgen_tf.families.gan import DenseGAN, VideoGAN, _about, diversity
 from vidgen_tf.layers import Place
 from vidgen_tf.metrics import frechet_distance, frozen
 from vidgen_tf.quiet import keras, tf
@@ -355,6 +355,31 @@ def test_frames_are_the_objects_laid_over_the_background():
         by_hand = by_hand * (1 - placed[..., 3:]) + placed[..., :3]
     np.testing.assert_allclose(parts["clips"], by_hand, atol=1e-6)
     assert np.abs(parts["clips"]).max() <= 1
+
+
+def test_turning_a_sheet_moves_nothing_about():
+    sheet = np.zeros((1, 32, 32, 1), "float32")
+    sheet[0, 5:9, 20:24] = 1  # far from the sheet's centre
+    middle = np.array([[(21.5 * 2 + 1 - 32) / 32, (6.5 * 2 + 1 - 32) / 32]], "float32")
+    poses = np.array([[[0.2, -0.1, size, angle] for angle in (0, 1, 2.5) for size in (0, -0.4)]], "float32")
+    frames = Place()(sheet, _about(middle, poses)).numpy()[0, ..., 0]
+    rows, columns = np.mgrid[:32, :32]
+    for frame in frames:
+        assert (frame * columns).sum() / frame.sum() == pytest.approx(15.5 + 0.2 * 16, abs=0.15)  # pixels
+        assert (frame * rows).sum() / frame.sum() == pytest.approx(15.5 - 0.1 * 16, abs=0.15)
+
+
+def test_the_middle_of_an_object_is_where_its_path_says():
+    parts = video(objects=1).parts(*video(objects=1).noise(3, tf.constant([0, 4], tf.int64)))
+    cover = parts["objects"][:, 0, ..., 3]
+    height, width = cover.shape[1:]
+    y, x = ((np.arange(side) * 2 + 1 - side) / max(height, width) for side in (height, width))
+    middle = [(cover * side).sum((1, 2)) / cover.sum((1, 2)) for side in (x[None, None], y[None, :, None])]
+    px, py, size, angle = np.moveaxis(parts["poses"][:, :, 0], -1, 0)
+    u, v = (side[:, None] for side in middle)
+    x = px + np.exp(size) * (np.cos(angle) * u - np.sin(angle) * v)
+    y = py + np.exp(size) * (np.sin(angle) * u + np.cos(angle) * v)
+    assert max(np.abs(x).max(), np.abs(y).max()) <= 0.85 + 1e-5  # as far out as a path goes
 
 
 def test_without_objects_a_picture_is_its_background():

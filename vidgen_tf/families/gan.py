@@ -333,9 +333,19 @@ def _pooled(x):
 def _masks(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Logits (height, width) of a disk in the middle, and 1 that falls to 0 at the border of a sheet."""
     y, x = ((np.arange(side) + 0.5) / side * 2 - 1 for side in (height, width))
-    disk = 4 * (0.4 - np.hypot(y[:, None], x))
+    disk = 6 * (0.4 - np.hypot(y[:, None], x))
     edge = np.clip((1 - np.maximum(np.abs(y)[:, None], np.abs(x))) / 0.15, 0, 1)
     return disk.astype("float32"), edge.astype("float32")
+
+
+def _about(middle, poses):
+    """Poses (batch, time, 4) that put a sheet's point `middle` (batch, 2) where they would have put its centre."""
+    ops = keras.ops
+    x, y = ops.split(ops.expand_dims(middle, 1), 2, axis=-1)
+    left, top, size, angle = ops.split(poses, 4, axis=-1)
+    wide, cosine, sine = ops.exp(size), ops.cos(angle), ops.sin(angle)
+    left, top = left - wide * (cosine * x - sine * y), top - wide * (sine * x + cosine * y)
+    return ops.concatenate([left, top, size, angle], axis=-1)
 
 
 def _joined(vectors: list):
@@ -479,7 +489,7 @@ class VideoGAN(AdversarialModel):
         # A little of turning only: a sheet seen at all angles is learned as a mixture of all.
         start = _spread(self._dense(_leaky(self._dense(first, 64)), 4), [0.45, 0.45, 0.45, 0.03])
         step = keras.ops.tanh(_spread(self._dense(path, 4), [0.4, 0.4, 0.4, 0.03]))
-        step = step * np.array([1.6, 1.6, 1.6, 6.4], "float32") / time
+        step = step * np.array([1.6, 1.6, 1.6, 4.0], "float32") / time
         way = keras.ops.expand_dims(start, 1) + keras.ops.cumsum(step, axis=1)
         place, size = 0.85 * keras.ops.tanh(way[..., :2]), 0.7 * keras.ops.tanh(way[..., 2:3]) - 0.7
         return keras.ops.concatenate([place, size, way[..., 3:]], axis=-1)
@@ -504,10 +514,14 @@ class VideoGAN(AdversarialModel):
         color, cover = ops.split(sheets, [channels], axis=-1)
         cover = ops.sigmoid(cover + disk) * edge  # at first a disk in the middle
         sheets = ops.concatenate([ops.tanh(color) * cover, cover], axis=-1)
+        # A sheet turns and grows about the middle of what it covers: turning alone moves nothing about.
+        y, x = ((np.arange(side, dtype="float32") * 2 + 1 - side) / max(height, width) for side in (height, width))
+        points = np.stack(np.meshgrid(x, y), axis=-1)[None, :, :, None]
+        middle = ops.sum(cover * points, axis=(1, 2)) / (ops.sum(cover, axis=(1, 2)) + 1e-6)  # (batch, objects, 2)
         frames = ops.expand_dims(background, 1)
         poses = []
         for number in range(self.objects):
-            poses.append(self._poses(motion, list(map(encoder, motion_numbers))))
+            poses.append(_about(middle[:, number], self._poses(motion, list(map(encoder, motion_numbers)))))
             color, cover = ops.split(Place()(sheets[..., number, :], poses[-1]), [channels], axis=-1)
             frames = frames * (1 - cover) + color
         parts = {"clips": frames, "background": background, "objects": ops.moveaxis(sheets, 3, 1)}
