@@ -248,9 +248,17 @@ def test_compose_is_generate_with_noise_of_ones_own():
 def test_compose_refuses_noise_of_other_shapes():
     model = video()
     content, motion = (part.numpy() for part in model.noise(2, tf.constant([0, 0], tf.int64)))
-    for bad in ((content[:, :-1], motion), (content, motion[:1]), (content, motion[:, 1:]), (content * np.nan, motion)):
+    for bad in (
+        (content[:, :-1], motion),
+        (content, motion[:1]),
+        (content, motion[:, 1:]),
+        (content * np.nan, motion),
+        (content[:0], motion[:0]),
+    ):
         with refuses("expected"):
             model.compose(*bad)
+    with refuses("condition"):  # a model that knows none
+        model.compose(content, motion, ["up", "down"])
 
 
 def test_averaged_weights_follow_the_formula():

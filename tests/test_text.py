@@ -78,11 +78,14 @@ def test_a_condition_that_does_not_fit_is_refused_in_a_sentence(known, condition
 
 def test_conditions_that_fit_pass():
     assert Vocabulary(WORDS).check(["a red square", ""], 2).numpy().tolist() == [b"a red square", b""]
+    assert Vocabulary(WORDS).check([" a\u00a0red "], 1).numpy().tolist() == [b"a red"]
     assert Vocabulary(WORDS).check(tf.constant(["a"]), 1).numpy().tolist() == [b"a"]
     np.testing.assert_array_equal(Vocabulary((3, 2)).check([[2, -1]], 1), [[2, -1]])
 
 
-@pytest.mark.parametrize("known", [(), "a red", ("a", "a"), ("a b",), ("",), ("a", 3), (0, 2), (2.5,), (True,)])
+@pytest.mark.parametrize(
+    "known", [(), "a red", ("a", "a"), ("a b",), ("a\rb",), ("",), ("a", 3), (0, 2), (2.5,), (True,)]
+)
 def test_a_vocabulary_that_makes_no_sense_is_refused(known):
     with refuses("condition"):
         Vocabulary(known)
@@ -95,6 +98,7 @@ def test_a_vocabulary_that_makes_no_sense_is_refused(known):
         (WORDS, tf.TensorSpec((None,), tf.int32), False), ((3, 2), tf.TensorSpec((None, 2), tf.int64), True),
         ((3, 2), tf.TensorSpec((None,), tf.int64), False), ((3, 2), tf.TensorSpec((None, 2), tf.float32), False),
         ((3, 2), {"labels": tf.TensorSpec((None, 2), tf.int64)}, False),
+        ((3, 2), tf.TensorSpec((None, 1), tf.int64), False), ((3, 2), tf.TensorSpec((None, None), tf.int64), True),
     ],
 )  # fmt: skip
 def test_the_conditions_of_a_dataset_are_known_by_shape_and_type(known, spec, fits):

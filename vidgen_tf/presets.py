@@ -96,7 +96,10 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
         scores = world.scores(clips, asked)
         if "judge" in recipe:
             features = load(recipe["judge"]).features
-            real, still = features(world.sample(len(asked), seed + 1).clips), frozen(world.render(asked, seed + 2).clips)
+            real, still = (
+                features(world.sample(len(asked), seed + 1).clips),
+                frozen(world.render(asked, seed + 2).clips),
+            )
             for key, others in (("frechet", clips), ("frechet_frozen", still)):
                 scores[key] = frechet_distance(real, features(others))
         return scores

@@ -37,7 +37,7 @@ class Vocabulary:
     @staticmethod
     def _checked(known) -> tuple:
         if isinstance(known, (tuple, list)) and known:
-            if all(isinstance(word, str) and word and not set(word) & set(" \t\n") for word in known):
+            if all(isinstance(word, str) and word.split() == [word] for word in known):
                 if len(set(known)) == len(known):
                     return tuple(known)
             elif not any(isinstance(entry, str) for entry in known):
@@ -112,7 +112,8 @@ class Vocabulary:
                 "was expected."
             )
         if not all(isinstance(sentence, str) for sentence in condition):
-            raise ValueError(f"condition holds {condition[0]!r:.60}, but sentences were expected.")
+            wrong = next(sentence for sentence in condition if not isinstance(sentence, str))
+            raise ValueError(f"condition holds {wrong!r:.60}, but sentences were expected.")
         for sentence in condition:
             words = sentence.split()
             if unknown := [word for word in words if word not in self.known]:
@@ -123,11 +124,13 @@ class Vocabulary:
                 raise ValueError(
                     f"condition has a sentence of {len(words)} words, but {MOST_WORDS} at most were expected."
                 )
-        return tf.constant(condition, tf.string)
+        return tf.constant([" ".join(sentence.split()) for sentence in condition], tf.string)
 
     def check_spec(self, spec) -> None:
         """ValueError if a dataset's conditions, of which only shape and type are known, cannot fit."""
         rank, kind = (1, "a sentence") if self.textual else (2, f"{self.columns} whole numbers")
         fits = isinstance(spec, tf.TensorSpec) and spec.shape.rank == rank
+        if fits and not self.textual:
+            fits = spec.shape[1] in (None, self.columns)
         if not fits or not (spec.dtype == tf.string if self.textual else spec.dtype.is_integer):
             raise ValueError(f"The dataset's conditions are {spec!s:.80}, but {kind} for each clip was expected.")

@@ -91,6 +91,7 @@ class AdversarialModel(VideoModel):
 
     def compile(self, optimizer="adam", discriminator_optimizer=None, **kwargs):
         """`keras.Model.compile` with one optimizer for each network; the second is a copy of the first by default."""
+        kwargs.setdefault("jit_compile", False)  # XLA drops the checks that stop a training gone wrong
         super().compile(optimizer=optimizer, **kwargs)
         if discriminator_optimizer is None:
             discriminator_optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
@@ -126,7 +127,7 @@ class AdversarialModel(VideoModel):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         optimizer = getattr(self, "optimizer", None)  # there is none before compile
         step = optimizer.iterations if optimizer is not None else 0
-        return tf.stack([tf.cast(replica, tf.int64), tf.cast(step, tf.int64)])
+        return tf.stack([4 * tf.cast(replica, tf.int64), tf.cast(step, tf.int64)])  # each step draws four times
 
     def rate_both(self, clips, made, condition, training):
         """The logits of real and of made clips, for each opinion, and how misnamed both are, (2, batch): from one pass of
@@ -180,7 +181,7 @@ class AdversarialModel(VideoModel):
                     slopes = inner.gradient(discriminator_loss, self.discriminator.trainable_variables)
                 slopes = finite(slopes, discriminator_loss)
                 self.discriminator_optimizer.apply(slopes, self.discriminator.trainable_variables)
-            # The same made clips, rated by the discriminator that has just learned from them.
+            # The same made clips, rated by the discriminator that has just learned from them; real ones as before it did.
             rated, misnamed = self.rate(made, condition, True)
             pairs = zip(opinions, rated, strict=True)
             loss = sum(self.generator_loss(tf.stop_gradient(real), again) for (real, _), again in pairs)
@@ -191,7 +192,7 @@ class AdversarialModel(VideoModel):
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(clips)[0])
         terms = {"discriminator_loss": discriminator_loss, "margin": margin(opinions), "diversity": differs}
         for name, value in terms.items():
-            self.terms[name].update_state(value)
+            self.terms[name].update_state(value, sample_weight=tf.shape(clips)[0])
         return self.get_metrics_result()
 
     def stop_if_alike(self, differs: tf.Tensor) -> list[tf.Operation]:
@@ -363,7 +364,7 @@ class VideoGAN(AdversarialModel):
 
     The content latent (batch, content_size) is the same for all frames of a clip. Convolutional networks paint from it,
     once, the background and the objects, each on a transparent sheet. The motion latents (batch, time, 64) are a
-    recurrent network's path through noise (batch, time + 1, motion_size). They are all that differs between frames:
+    recurrent network's path through noise (batch, time + 1, motion_size), and it knows the time. They are all that differs between frames:
     from each comes a step by which an object moves, grows and turns, and the frame is the sheets laid over the
     background. So objects last, but cannot bend, and the background stands still.
 
@@ -385,7 +386,8 @@ class VideoGAN(AdversarialModel):
         loss, penalty, penalty_share, patience, seed: as in `AdversarialModel`.
         naming: weight of what it costs to misname a clip, in the losses of both networks; 0 leaves it out.
         drop: share of the training clips whose condition is left out.
-        average: how much of the averaged weights is kept in a step, from 0 (none) to below 1.
+        average: how much of the averaged weights is kept in a step at most, from 0 (none) to below 1; in the first
+            steps less, step / (step + 10).
 
     Raises:
         ValueError: for arguments other than these.
@@ -479,7 +481,9 @@ class VideoGAN(AdversarialModel):
         """The way of one object: poses (batch, time, 4), as `layers.Place` takes them, from motion noise."""
         time = self.clip_shape[0]
         first, repeat = _joined([motion[:, 0], *vector]), keras.layers.RepeatVector(time)
-        steps = _joined([motion[:, 1:], *[repeat(v) for v in vector]])
+        around = 2 * np.pi * np.linspace(0, 1, time, dtype="float32")  # one turn of a hand that tells the time
+        clock = 0 * motion[:, 1:, :1] + np.stack([np.cos(around), np.sin(around)], axis=-1)
+        steps = _joined([motion[:, 1:], clock, *[repeat(v) for v in vector]])
         gru = keras.layers.GRU(
             PATH_SIZE, return_sequences=True, unroll=True,
             kernel_initializer=keras.initializers.GlorotUniform(self.random),
@@ -529,7 +533,7 @@ class VideoGAN(AdversarialModel):
 
     def _discriminator(self) -> keras.Model:
         """Clips (batch, *clip_shape), some of their frames (batch, LOOKS, …) and, if there is one, their condition, to
-        two opinions: of clips (batch,), left out where they have one frame, and of frames (batch, LOOKS). With a
+        two opinions: of clips (batch,), left out where they have one frame, and of the frames (batch, …). With a
         condition comes a third output, a logit for each of its words, (batch, vocabulary.size)."""
         ops, flat, width = keras.ops, keras.layers.Flatten(), self.width
         clips, numbers = keras.Input(self.clip_shape), self._numbers()
@@ -603,7 +607,7 @@ class VideoGAN(AdversarialModel):
         return self.generator([*noise, *given], training=training)["clips"]
 
     def rate(self, clips, condition, training):
-        """Opinions of clips (batch,) and of four of their frames (batch, LOOKS), at the same times in all of a step; and
+        """Opinions of clips (batch,) and of four of their frames (batch, 4), at the same times in all of a step; and
         what it costs to misname the condition's words."""
         clips = tf.convert_to_tensor(clips)
         looks = tf.gather(clips, self.looks(), axis=1)
@@ -662,11 +666,11 @@ class VideoGAN(AdversarialModel):
         ):
             if noise.shape != shape or not np.isfinite(noise).all():
                 raise ValueError(f"{name} has shape {noise.shape}, but finite numbers {shape} were expected.")
+        check_count(count, "the number of clips")
         inputs = [tf.constant(content, tf.float32), tf.constant(motion, tf.float32)]
-        if self.conditional:
-            motion_condition = condition if motion_condition is None else motion_condition
-            for one in (condition, motion_condition):
-                inputs.append(self.prepared(self.check_condition(one, count), count, training=False))
+        for one in (condition, condition if motion_condition is None else motion_condition):
+            one = self.check_condition(one, count)
+            inputs += [self.prepared(one, count, training=False)] if self.conditional else []
         batches = [self.averaged([part[start : start + 64] for part in inputs]) for start in range(0, count, 64)]
         parts = {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
         self.check_finite(parts["clips"])
