@@ -43,5 +43,7 @@ with quiet_stderr():
     import tensorflow as tf
 
     tf.config.list_physical_devices()
+    # One of its rewritings of a graph fails on leaky ReLU, says so on the error stream in the midst of a lesson, and gains little.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
 
 __all__ = ["keras", "quiet_stderr", "tf"]
