@@ -87,3 +87,8 @@ def test_a_pose_can_be_learned_from_a_picture():
             error = tf.reduce_mean((Place()(tf.constant(sheet), pose) - target[None]) ** 2)
         pose.assign_sub(2.0 * tape.gradient(error, pose))
     np.testing.assert_allclose(pose[0, 0, :2], [0.3, -0.2], atol=0.01)
+
+
+def test_a_point_that_is_no_number_has_a_value_that_is_none():
+    values = bilinear(tf.ones((1, 3, 3, 2)), tf.constant([[[1.0, np.nan], [1.0, 1.0]]]))
+    np.testing.assert_array_equal(values, [[[np.nan, np.nan], [1, 1]]])

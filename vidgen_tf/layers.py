@@ -29,7 +29,9 @@ def bilinear(pictures: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     x, y = tf.clip_by_value(x + 1, 0.0, width + 1.0), tf.clip_by_value(y + 1, 0.0, height + 1.0)
     column, row = tf.minimum(tf.floor(x), width), tf.minimum(tf.floor(y), height)
     to_right, down = x - column, y - row  # shares of the neighbour to the right, and below
-    found = tf.gather(four, tf.cast(row * (width + 1) + column, tf.int32)[..., 0], batch_dims=1)
+    index = tf.cast(row * (width + 1) + column, tf.int32)[..., 0]
+    index = tf.clip_by_value(index, 0, (height + 1) * (width + 1) - 1)  # a point that is NaN has values that are NaN
+    found = tf.gather(four, index, batch_dims=1)
     above, below = tf.split(found, 2, axis=-1)
     left, right = tf.split(above * (1 - down) + below * down, 2, axis=-1)
     return left * (1 - to_right) + right * to_right
