@@ -100,7 +100,7 @@ class Vocabulary:
             if not fits or not ((condition >= -1) & (condition < self.known)).all():
                 raise ValueError(
                     f"condition is {condition.tolist()!s:.60}, but labels ({count}, {self.columns}) below {self.known} "
-                    f"for {count} clips were expected, -1 for one that is left open."
+                    f"were expected, one entry for each of {count} clips, -1 for what is left open."
                 )
             return condition
         if isinstance(condition, tf.Tensor) and condition.dtype == tf.string:
