@@ -364,9 +364,9 @@ class VideoGAN(AdversarialModel):
 
     The content latent (batch, content_size) is the same for all frames of a clip. Convolutional networks paint from it,
     once, the background and the objects, each on a transparent sheet. The motion latents (batch, time, 64) are a
-    recurrent network's path through noise (batch, time + 1, motion_size), and it knows the time. They are all that differs between frames:
-    from each comes a step by which an object moves, grows and turns, and the frame is the sheets laid over the
-    background. So objects last, but cannot bend, and the background stands still.
+    recurrent network's path through noise (batch, time + 1, motion_size), and it knows the time. They are all that
+    differs between frames: from each comes a step by which an object moves, grows and turns, and the frame is the sheets
+    laid over the background. So objects last, but cannot bend, and the background stands still.
 
     The discriminator has two opinions: of the clip, seen from afar (half the size, all frames in order), and of four of
     its frames, seen closely one by one. Clips are drawn with weights averaged over the steps.
