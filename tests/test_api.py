@@ -171,7 +171,8 @@ def test_imports_point_one_way(path):
         assert not own(anywhere) & (FAMILIES - {name})
         assert not own(anywhere) & (WORLDS | {"vidgen_tf.worlds"})
         assert own(anywhere) <= {
-            f"vidgen_tf.{inner}" for inner in ("clips", "quiet", "video_model", "layers", "text", name.split(".", 1)[1])
+            f"vidgen_tf.{inner}"
+            for inner in ("clips", "quiet", "video_model", "adversarial", "layers", "text", name.split(".", 1)[1])
         }
     if name in {"vidgen_tf.callbacks", "vidgen_tf.presets", "vidgen_tf.scale_out", "vidgen_tf.exercises"}:
         assert not own(anywhere) & (FAMILIES | WORLDS)

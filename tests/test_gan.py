@@ -5,7 +5,8 @@ import pytest
 from conftest import refuses, smooth
 
 from vidgen_tf import presets
-from vidgen_tf.families.gan import DenseGAN, VideoGAN, _about, diversity
+from vidgen_tf.adversarial import diversity
+from vidgen_tf.families.gan import DenseGAN, VideoGAN, _about
 from vidgen_tf.layers import Place
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.worlds.shapes import Shapes
@@ -280,8 +281,8 @@ def test_words_have_an_order_and_labels_a_column_each():
 
 def test_conditions_are_left_out_as_often_as_asked():
     model = ready(video(condition=(3,), drop=0.3))
-    left_out = [float(np.mean(model.prepared(np.zeros((400, 1), int), 400, True) == 0)) for _ in range(1)]
-    assert left_out[0] == pytest.approx(0.3, abs=0.07)
+    left_out = float(np.mean(model.prepared(np.zeros((400, 1), int), 400, True) == 0))
+    assert left_out == pytest.approx(0.3, abs=0.07)
     assert not np.any(model.prepared(np.zeros((400, 1), int), 400, False) == 0)
 
 
@@ -297,23 +298,25 @@ def test_misnaming_costs_cross_entropy_of_what_was_said(known, said, right):
     *_, logits = model.discriminator([shown, tf.gather(shown, model.looks(), axis=1), numbers])
     opinions, misnamed = model.rate(shown, numbers, False)
     assert len(opinions) == 2
-    for row, wanted, cost in zip(logits.numpy(), right, misnamed.numpy(), strict=True):
-        pairs = [(a, y) for a, y in zip(row, wanted or [], strict=bool(wanted)) if y is not None]
-        by_hand = sum(-np.log(1 / (1 + np.exp(-a if y else a))) for a, y in pairs)
-        assert cost == pytest.approx(by_hand, abs=1e-5)
+    for row, wanted, costs in zip(logits.numpy(), right, misnamed.numpy(), strict=True):
+        for logit, there, cost in zip(row, wanted or [None] * len(row), costs, strict=True):
+            by_hand = 0.0 if there is None else -np.log(1 / (1 + np.exp(-logit if there else logit)))
+            assert cost == pytest.approx(by_hand, abs=1e-5)
 
 
-def test_both_networks_pay_for_misnaming_as_much_as_asked():
+def test_misnaming_costs_the_generator_only_what_real_clips_do_not_pay_too():
     batch = (tf.constant(clips(4)), tf.constant(["a", "b", "a b", "b"]))
     costs = {}
     for naming in (0.0, 0.5):
         model = ready(video(condition=("a", "b"), naming=naming, penalty=0.0))
         losses = model.losses_of(*batch, training=False)
         made = model.make(model.noise(4, model.step_seed()), numbers := model.prepared(batch[1], 4, False), False)
-        misnamed = [float(tf.reduce_mean(model.rate(each, numbers, False)[1])) for each in (batch[0], made)]
-        costs[naming] = (*misnamed, float(losses["discriminator_loss"]), float(losses["loss"]))
-    assert costs[0.5][2] - costs[0.0][2] == pytest.approx(0.5 * costs[0.5][0], abs=1e-4)
-    assert costs[0.5][3] - costs[0.0][3] == pytest.approx(0.5 * costs[0.5][1], abs=1e-4)
+        real, made = (model.rate(each, numbers, False)[1].numpy() for each in (batch[0], made))
+        costs[naming] = float(losses["discriminator_loss"]), float(losses["loss"])
+    assert costs[0.5][0] - costs[0.0][0] == pytest.approx(0.5 * real.sum() / 4, abs=1e-4)
+    more = sum(max(a - b, 0) for a, b in zip(made.ravel(), real.ravel(), strict=True))
+    assert 0 < more < made.sum()
+    assert costs[0.5][1] - costs[0.0][1] == pytest.approx(0.5 * more / 4, abs=1e-4)
 
 
 def test_steps_teach_the_names():
@@ -323,9 +326,9 @@ def test_steps_teach_the_names():
     sample = world.sample(64, 0)
     red = sample.truth["color"][:, 0] == 0
     data = (sample.clips, np.where(red, "red", "cyan"))
-    cost = lambda: float(tf.reduce_mean(model.rate(tf.constant(data[0]), model.prepared(data[1], 64, False), False)[1]))  # noqa: E731
+    cost = lambda: float(tf.reduce_sum(model.rate(tf.constant(data[0]), model.prepared(data[1], 64, False), False)[1]))  # noqa: E731
     before = cost()
-    model.fit(*data, batch_size=32, epochs=15, verbose=0)
+    model.fit(*data, batch_size=32, epochs=30, verbose=0)
     assert cost() < before / 2
 
 
@@ -474,6 +477,6 @@ def test_conditions_of_a_dataset_must_fit():
 def test_gan_shapes_is_as_good_as_its_lesson_says():
     # Measured when it was trained; test_presets measures all of it again, on the same seed.
     scores = presets.card("gan-shapes")["record"]["scores"]
-    assert scores["permanence"] >= 0.93  # the goal is 0.95: see LOG.md
+    assert scores["permanence"] >= 0.95
     assert scores["combinations"] >= 0.95
-    assert scores["frechet"] <= scores["frechet_frozen"] / 4  # the goal is a tenth
+    assert scores["frechet"] <= scores["frechet_frozen"] / 8  # the goal is a tenth: see LOG.md

@@ -27,8 +27,8 @@ def real() -> vg.Shapes:
     return vg.Shapes().sample(1000, seed=2026)
 
 
-def small() -> Judge:
-    return Judge(CLIP, colors=3, labels={"kind": 2}, feature_size=5, width=2)
+def small(**options) -> Judge:
+    return Judge(CLIP, colors=3, labels={"kind": 2}, feature_size=5, width=2, **options)
 
 
 # ------------------------------------------------------------------------------------------------- what it reads
@@ -158,6 +158,20 @@ def test_an_absent_thing_has_no_say():
     other = truth | {"position": np.nan_to_num(truth["position"], nan=55.0)}
     assert model.evaluate(clips, other, verbose=0, return_dict=True) == pytest.approx(before)
     assert all(np.isfinite(value) for value in before.values())
+
+
+def test_a_label_weighs_as_much_as_asked():
+    clips, truth = batch()
+    losses = []
+    for weight in (0.0, 1.0, 3.0):
+        keras.utils.set_random_seed(0)
+        model = small(label_weights={"kind": weight})
+        model.compile("adam", run_eagerly=True)
+        losses.append(model.evaluate(clips, truth, verbose=0, return_dict=True)["loss"])
+    assert losses[1] > losses[0]
+    assert losses[2] - losses[0] == pytest.approx(3 * (losses[1] - losses[0]), rel=1e-4)
+    with refuses("label_weights", "hue", "kind"):
+        small(label_weights={"hue": 2.0})
 
 
 def test_a_saved_judge_comes_back_the_same(tmp_path):

@@ -34,12 +34,16 @@ class Judge(keras.Model):
         labels: name to number of classes, for each thing.
         feature_size: numbers in a clip's features.
         width: channels of the first convolution.
+        label_weights: name to weight, in the loss, of labels that are harder to learn than others; 1 for those not named.
 
     Attributes:
         truth: the names out of a world's truth from which it learns.
+
+    Raises:
+        ValueError: for arguments other than these.
     """
 
-    def __init__(self, clip_shape, colors=6, labels=None, feature_size=128, width=24, **kwargs):
+    def __init__(self, clip_shape, colors=6, labels=None, feature_size=128, width=24, label_weights=None, **kwargs):
         super().__init__(**kwargs)
         self.clip_shape = tuple(check_count(size, "each size in clip_shape") for size in clip_shape)
         self.labels = dict({"shape": 4, "size": 3, "motion": 9} if labels is None else labels)
@@ -48,6 +52,10 @@ class Judge(keras.Model):
             check_count(feature_size, "feature_size"),
             check_count(width, "width"),
         )
+        unknown = sorted(set(label_weights or {}) - set(self.labels))
+        if unknown:
+            raise ValueError(f"label_weights names {unknown}, but the labels are {list(self.labels)}.")
+        self.label_weights = dict.fromkeys(self.labels, 1.0) | (label_weights or {})
         self.truth = ("count", "color", *self.labels, "position")
         self.term_names = ("present", *self.labels, "position")
         self.sizes = [1, *self.labels.values(), 2 * self.clip_shape[0]]  # of the answers for one colour
@@ -104,7 +112,7 @@ class Judge(keras.Model):
     def get_config(self):
         return {
             "clip_shape": self.clip_shape, "colors": self.colors, "labels": self.labels,
-            "feature_size": self.feature_size, "width": self.width, "name": self.name,
+            "feature_size": self.feature_size, "width": self.width, "label_weights": self.label_weights, "name": self.name,
         }  # fmt: skip
 
     def call(self, clips, training=False):
@@ -129,7 +137,7 @@ class Judge(keras.Model):
             wanted = tf.reduce_sum(slot * tf.cast(y[name], tf.float32)[..., None], axis=1)  # (batch, colors)
             wanted = tf.cast(wanted, tf.int32)
             cross = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(wanted, 0), answers[name])
-            loss += (2 if name == "shape" else 1) * tf.reduce_sum(cross * present) / things
+            loss += self.label_weights[name] * tf.reduce_sum(cross * present) / things
             right = tf.cast(tf.argmax(answers[name], axis=-1, output_type=tf.int32) == wanted, tf.float32)
             self.terms[name].update_state(right, sample_weight=present)
         place = tf.where(tf.math.is_nan(y["position"]), 0.0, y["position"])  # (batch, time, 2 things, 2)

@@ -1,19 +1,8 @@
-"""Generative adversarial networks: a generator learns from a discriminator that learns to tell its clips from real ones.
+"""Generative adversarial networks: the dense textbook pair, and a GAN for video that keeps content and motion apart.
 
-The generator G turns noise z into a clip; the discriminator D turns a clip into one number, its *logit*: the higher,
-the more real. They are trained against each other, each with its own optimizer. Two losses, by name:
-
-    "classic"       D lowers  -log s(D(x)) - log(1 - s(D(G(z)))),   G lowers  -log s(D(G(z))),   s the sigmoid
-    "relativistic"  D lowers  -log s(D(x) - D(G(z))),               G lowers  -log s(D(G(z)) - D(x)),
-                    and D also lowers  penalty/2 · (|gradient of D at x|² + |gradient of D at G(z)|²)
-
-The classic loss asks whether a clip is real; the relativistic one, whether a real clip looks more real than a made one,
-pair by pair, so no made clip can be left behind. The two penalties (R1 at real, R2 at made clips) keep D smooth: with
-them the game has a fixed point that training reaches.
+Losses, penalties and the training step are those of all GANs: `adversarial.AdversarialModel`.
 
 I. Goodfellow et al.: Generative Adversarial Nets. NeurIPS 2014, https://arxiv.org/abs/1406.2661
-Y. Huang, A. Gokaslan, V. Kuleshov, J. Tompkin: The GAN is Dead; Long Live the GAN! A Modern Baseline GAN (R3GAN).
-NeurIPS 2024, https://arxiv.org/abs/2501.05441
 S. Tulyakov, M.-Y. Liu, X. Yang, J. Kautz: MoCoGAN: Decomposing Motion and Content for Video Generation. CVPR 2018,
 https://arxiv.org/abs/1707.04993
 C. Vondrick, H. Pirsiavash, A. Torralba: Generating Videos with Scene Dynamics (VGAN). NeurIPS 2016,
@@ -25,228 +14,11 @@ https://arxiv.org/abs/1610.09585 (the naming loss)
 
 import numpy as np
 
-from vidgen_tf.clips import as_array, check_count, check_seed
+from vidgen_tf.adversarial import AdversarialModel
+from vidgen_tf.clips import as_array, check_count
 from vidgen_tf.layers import Place
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary
-from vidgen_tf.video_model import VideoModel
-
-LOSSES = ("classic", "relativistic")
-COLLAPSED = 0.02  # made clips that differ less than this share of what real clips differ are all the same
-
-
-class AdversarialModel(VideoModel):
-    """What all GANs share: two networks, two optimizers, one step.
-
-    A subclass sets `generator` and `discriminator` and says how they are called: `noise`, `make`, `rate`. A discriminator
-    may have several opinions, of the clip and of single frames say: the losses and penalties of all are added. It may
-    also name what it sees: to misname a clip costs the discriminator, if it is real, and the generator, if it made it.
-
-    Args:
-        clip_shape: (time, height, width, channels).
-        loss: "classic" or "relativistic".
-        penalty: weight of the two gradient penalties; 0 leaves them out.
-        penalty_share: share of each batch on which the penalties are measured, above 0 and at most 1.
-        patience: training stops when made clips were all alike for this many steps in a row.
-        seed: of the weights.
-
-    Raises:
-        ValueError: for arguments other than these.
-    """
-
-    loss_names = ("loss", "discriminator_loss", "margin", "diversity")
-    naming = 0.0  # weight of what it costs to misname a clip
-
-    def __init__(self, clip_shape, loss, penalty, penalty_share=1.0, patience=500, seed=0, **kwargs):
-        super().__init__(clip_shape, **kwargs)
-        if loss not in LOSSES:
-            raise ValueError(f"loss is {loss!r}, but one of {', '.join(LOSSES)} was expected.")
-        for name, value, least in (("penalty", penalty, 0), ("penalty_share", penalty_share, 0)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < np.inf:
-                raise ValueError(f"{name} is {value!r}, but a number from {least} was expected.")
-        if not 0 < penalty_share <= 1:
-            raise ValueError(f"penalty_share is {penalty_share}, but a share above 0 and at most 1 was expected.")
-        self.loss_kind, self.penalty, self.penalty_share = loss, float(penalty), float(penalty_share)
-        self.patience, self.seed = check_count(patience, "patience"), check_seed(seed)
-        self.alike_for = self.add_weight(shape=(), dtype="int32", trainable=False, name="alike_for")
-
-    def get_config(self):
-        return super().get_config() | {
-            "loss": self.loss_kind, "penalty": self.penalty, "penalty_share": self.penalty_share,
-            "patience": self.patience, "seed": self.seed,
-        }  # fmt: skip
-
-    def noise(self, count, seed: tf.Tensor):
-        """Standard normal noise for `count` clips, keyed by a seed of two whole numbers."""
-        raise NotImplementedError(f"{type(self).__name__} must say what noise it takes: write noise.")
-
-    def make(self, noise, condition: tf.Tensor | None, training: bool) -> tf.Tensor:
-        """Clips (batch, time, height, width, channels) from noise."""
-        return self.generator(noise, training=training)
-
-    def rate(self, clips: tf.Tensor, condition: tf.Tensor | None, training: bool) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """The opinions of clips, each a tensor of logits (batch, …): the higher, the more real; and by how much each clip
-        was misnamed, in nats (batch,): 0 where nothing is named."""
-        return [self.discriminator(clips, training=training)], tf.zeros(tf.shape(clips)[:1])
-
-    def compile(self, optimizer="adam", discriminator_optimizer=None, **kwargs):
-        """`keras.Model.compile` with one optimizer for each network; the second is a copy of the first by default."""
-        kwargs.setdefault("jit_compile", False)  # XLA drops the checks that stop a training gone wrong
-        super().compile(optimizer=optimizer, **kwargs)
-        if discriminator_optimizer is None:
-            discriminator_optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
-        self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
-        self.optimizer.build(self.generator.trainable_variables)
-        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
-
-    def get_compile_config(self):
-        optimizers = {"optimizer": self.optimizer, "discriminator_optimizer": self.discriminator_optimizer}
-        return {name: keras.optimizers.serialize(one) for name, one in optimizers.items()}
-
-    def compile_from_config(self, config):
-        self.compile(**{name: keras.optimizers.deserialize(one) for name, one in config.items()})
-
-    def losses_of(self, clips, condition, training):
-        """What the two networks lower, `loss` (the generator's) and `discriminator_loss` (penalties included); the mean
-        `margin` D(real) - D(made); and `diversity`: how much made clips differ, as a share of what real ones do."""
-        condition = self.prepared(condition, tf.shape(clips)[0], training)
-        made = self.make(self.noise(tf.shape(clips)[0], self.step_seed()), condition, training)
-        opinions, misnamed = self.rate_both(clips, made, condition, training)
-        cost = self.naming * tf.reduce_mean(misnamed, axis=1)
-        return {
-            "loss": sum(self.generator_loss(*pair) for pair in opinions) + cost[1],
-            "discriminator_loss": sum(self.discriminator_loss(*pair) for pair in opinions)
-            + self.penalties(clips, made, condition, training)
-            + cost[0],
-            "margin": margin(opinions),
-            "diversity": diversity(clips, made),
-        }
-
-    def step_seed(self) -> tf.Tensor:
-        """Another seed for each step and each replica, the same when a run is resumed."""
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        optimizer = getattr(self, "optimizer", None)  # there is none before compile
-        step = optimizer.iterations if optimizer is not None else 0
-        return tf.stack([4 * tf.cast(replica, tf.int64), tf.cast(step, tf.int64)])  # each step draws four times
-
-    def rate_both(self, clips, made, condition, training):
-        """The logits of real and of made clips, for each opinion, and how misnamed both are, (2, batch): from one pass of
-        the discriminator over both."""
-        twice = None if condition is None else tf.concat([condition, condition], axis=0)
-        opinions, misnamed = self.rate(tf.concat([clips, made], axis=0), twice, training)
-        return [tf.split(logits, 2) for logits in opinions], tf.stack(tf.split(misnamed, 2))
-
-    def discriminator_loss(self, real_logit: tf.Tensor, made_logit: tf.Tensor) -> tf.Tensor:
-        """The loss of the discriminator without penalties: a scalar from the logits of one opinion."""
-        if self.loss_kind == "relativistic":
-            return tf.reduce_mean(tf.nn.softplus(made_logit - real_logit))
-        return tf.reduce_mean(tf.nn.softplus(-real_logit)) + tf.reduce_mean(tf.nn.softplus(made_logit))
-
-    def generator_loss(self, real_logit: tf.Tensor, made_logit: tf.Tensor) -> tf.Tensor:
-        """The loss of the generator: a scalar from the logits of one opinion."""
-        if self.loss_kind == "relativistic":
-            return tf.reduce_mean(tf.nn.softplus(real_logit - made_logit))
-        return tf.reduce_mean(tf.nn.softplus(-made_logit))
-
-    def penalties(self, clips, made, condition, training) -> tf.Tensor:
-        """penalty/2 · (R1 + R2): the squared length of each logit's gradient at real and at made clips, a mean over a
-        share of the batch."""
-        if not self.penalty:
-            return tf.zeros(())
-        few = tf.cast(tf.math.ceil(tf.cast(tf.shape(clips)[0], tf.float32) * self.penalty_share), tf.int32)
-        both = tf.concat([clips[:few], made[:few]], axis=0)
-        twice = None if condition is None else tf.concat([condition[:few], condition[:few]], axis=0)
-        with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
-            tape.watch(both)
-            opinions, _ = self.rate(both, twice, training)
-        # The logits of one opinion look at different values, so the slope of their sum holds that of each.
-        total = lambda logits: tf.reduce_sum(tf.square(tape.gradient(logits, both)))  # noqa: E731
-        lengths = [total(logits) / tf.cast(tf.size(logits), tf.float32) for logits in opinions]
-        return self.penalty * sum(lengths)  # the mean over both halves is half of R1 + R2
-
-    def train_step(self, data):
-        clips, condition, _ = keras.utils.unpack_x_y_sample_weight(data)
-        clips = self.checked(clips)
-        condition = self.prepared(condition, tf.shape(clips)[0], training=True)
-        with tf.GradientTape() as tape:
-            made = self.make(self.noise(tf.shape(clips)[0], self.step_seed()), condition, True)
-            with tape.stop_recording(), tf.GradientTape() as inner:
-                opinions, misnamed = self.rate_both(clips, made, condition, True)
-                discriminator_loss = sum(self.discriminator_loss(*pair) for pair in opinions)
-                discriminator_loss += self.penalties(clips, made, condition, True)
-                discriminator_loss += self.naming * tf.reduce_mean(misnamed[0])
-            with tape.stop_recording():
-                differs = diversity(clips, made)
-                with tf.control_dependencies(self.stop_if_alike(differs)):
-                    slopes = inner.gradient(discriminator_loss, self.discriminator.trainable_variables)
-                slopes = finite(slopes, discriminator_loss)
-                self.discriminator_optimizer.apply(slopes, self.discriminator.trainable_variables)
-            # The same made clips, rated by the discriminator that has just learned from them; real ones as before it did.
-            rated, misnamed = self.rate(made, condition, True)
-            pairs = zip(opinions, rated, strict=True)
-            loss = sum(self.generator_loss(tf.stop_gradient(real), again) for (real, _), again in pairs)
-            loss += self.naming * tf.reduce_mean(misnamed)
-        slopes = finite(tape.gradient(loss, self.generator.trainable_variables), loss)
-        self.optimizer.apply(slopes, self.generator.trainable_variables)
-        self.after_step()
-        self._loss_tracker.update_state(loss, sample_weight=tf.shape(clips)[0])
-        terms = {"discriminator_loss": discriminator_loss, "margin": margin(opinions), "diversity": differs}
-        for name, value in terms.items():
-            self.terms[name].update_state(value, sample_weight=tf.shape(clips)[0])
-        return self.get_metrics_result()
-
-    def stop_if_alike(self, differs: tf.Tensor) -> list[tf.Operation]:
-        """What a step must wait for: training stops once the diversity has been next to nothing for `patience` steps."""
-        alike = tf.where(differs < COLLAPSED, self.alike_for + 1, 0)
-        check = tf.debugging.assert_less(
-            alike, self.patience,
-            f"the generator collapsed, its clips have been all alike for {self.patience} steps; "
-            "try loss='relativistic' with a penalty, a smaller learning rate, or another seed",
-        )  # fmt: skip
-        self.alike_for.assign(alike)
-        return [] if check is None else [check]
-
-    @property
-    def preset_weights(self):
-        """Those of the generator alone: a preset makes clips, and to train on it needs a new discriminator."""
-        return self.generator.weights
-
-    def set_preset_weights(self, weights):
-        self.generator.set_weights(weights)
-
-    def after_step(self) -> None:
-        """Called at the end of each training step."""
-
-    def prepared(self, condition, count, training: bool):
-        """The condition of `count` clips as the networks take it."""
-        return None
-
-    def draw(self, count, condition, seed):
-        return self.make(self.noise(count, tf.constant([0, seed], tf.int64)), condition, False)
-
-
-def finite(slopes: list[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:
-    """The slopes, if they and the loss are finite numbers; else training stops before they reach the weights."""
-    check = tf.debugging.assert_equal(
-        tf.math.is_finite(loss + tf.linalg.global_norm(slopes)), True,
-        "the losses became NaN or infinite, and the weights were left as they were; "
-        "try a smaller learning rate or a larger penalty",
-    )  # fmt: skip
-    with tf.control_dependencies([check] if check is not None else []):
-        return [tf.identity(slope) for slope in slopes]
-
-
-def margin(opinions: list) -> tf.Tensor:
-    """How far the discriminator holds real clips above made ones: a mean over its opinions' pairs of logits."""
-    return sum(tf.reduce_mean(real - made) for real, made in opinions) / len(opinions)
-
-
-def diversity(real: tf.Tensor, made: tf.Tensor) -> tf.Tensor:
-    """How much made clips differ from each other, as a share of how much real ones do: the ratio of the standard
-    deviations over the batch, of each value, rooted in the mean square. 1 where real ones do not differ."""
-    spread = [tf.sqrt(tf.reduce_mean(tf.math.reduce_variance(clips, axis=0))) for clips in (real, made)]
-    return tf.where(spread[0] > 1e-6, spread[1] / tf.maximum(spread[0], 1e-6), 1.0)
-
 
 # ------------------------------------------------------------------------------------------------- dense GAN
 
@@ -280,9 +52,9 @@ class DenseGAN(AdversarialModel):
                 f"hidden is {hidden!r}, but the units of each hidden layer were expected, as in (256, 512)."
             )
         self.hidden = tuple(check_count(units, "hidden") for units in hidden)
-        weights = keras.initializers.GlorotUniform(keras.random.SeedGenerator(self.seed % 2**31))
+        random = keras.random.SeedGenerator(self.seed % 2**31)
         dense = lambda units, activation=None, use_bias=True: keras.layers.Dense(  # noqa: E731
-            units, activation, use_bias, kernel_initializer=weights.clone()
+            units, activation, use_bias, kernel_initializer=keras.initializers.GlorotUniform(random)
         )
         self.generator = keras.Sequential(
             [
@@ -374,7 +146,7 @@ class VideoGAN(AdversarialModel):
     The condition is a sentence for each clip, str (count,), where `condition` lists the known words; or labels,
     int (count, columns), -1 for one that is left open, where `condition` lists how many classes each column has.
     In training it is left out now and then (`drop`), so `generate` works without one. The discriminator rates how well
-    clip and condition agree (a projection), and also has to name the condition's words from the clip alone: small
+    clip and condition agree (a projection), and also has to name the condition's words from the frames alone: small
     things that decide a word, such as corners, are learned much faster by name.
 
     Args:
@@ -481,19 +253,20 @@ class VideoGAN(AdversarialModel):
         """The way of one object: poses (batch, time, 4), as `layers.Place` takes them, from motion noise."""
         time = self.clip_shape[0]
         first, repeat = _joined([motion[:, 0], *vector]), keras.layers.RepeatVector(time)
-        around = 2 * np.pi * np.linspace(0, 1, time, dtype="float32")  # one turn of a hand that tells the time
-        clock = 0 * motion[:, 1:, :1] + np.stack([np.cos(around), np.sin(around)], axis=-1)
-        steps = _joined([motion[:, 1:], clock, *[repeat(v) for v in vector]])
+        steps = _joined([motion[:, 1:], *[repeat(v) for v in vector]])
         gru = keras.layers.GRU(
             PATH_SIZE, return_sequences=True, unroll=True,
             kernel_initializer=keras.initializers.GlorotUniform(self.random),
             recurrent_initializer=keras.initializers.Orthogonal(seed=self.random),
         )  # fmt: skip
         path = gru(steps, initial_state=self._dense(first, PATH_SIZE, "tanh"))  # (batch, time, 64): the motion latents
+        # A hand that turns once in a clip tells the time: with it, a latent that stays the same draws a circle.
+        around = 2 * np.pi * np.linspace(0, 1, time, dtype="float32")[:, None]
+        path = _joined([path, path * np.cos(around), path * np.sin(around)])
         # A little of turning only: a sheet seen at all angles is learned as a mixture of all.
         start = _spread(self._dense(_leaky(self._dense(first, 64)), 4), [0.45, 0.45, 0.45, 0.03])
-        step = keras.ops.tanh(_spread(self._dense(path, 4), [0.4, 0.4, 0.4, 0.03]))
-        step = step * np.array([1.6, 1.6, 1.6, 4.0], "float32") / time
+        step = keras.ops.tanh(_spread(self._dense(path, 4), [0.17, 0.17, 0.4, 0.03]))
+        step = step * np.array([6.0, 6.0, 1.6, 4.0], "float32") / time  # at most: six halves of a frame in a clip
         way = keras.ops.expand_dims(start, 1) + keras.ops.cumsum(step, axis=1)
         place, size = 0.85 * keras.ops.tanh(way[..., :2]), 0.7 * keras.ops.tanh(way[..., 2:3]) - 0.7
         return keras.ops.concatenate([place, size, way[..., 3:]], axis=-1)
@@ -534,7 +307,7 @@ class VideoGAN(AdversarialModel):
     def _discriminator(self) -> keras.Model:
         """Clips (batch, *clip_shape), some of their frames (batch, LOOKS, …) and, if there is one, their condition, to
         two opinions: of clips (batch,), left out where they have one frame, and of the frames (batch, …). With a
-        condition comes a third output, a logit for each of its words, (batch, vocabulary.size)."""
+        condition comes a third output, a logit for each of its words, (batch, vocabulary.size), from the frames."""
         ops, flat, width = keras.ops, keras.layers.Flatten(), self.width
         clips, numbers = keras.Input(self.clip_shape), self._numbers()
         looks = keras.Input((min(LOOKS, self.clip_shape[0]), *self.clip_shape[1:]))
@@ -547,10 +320,11 @@ class VideoGAN(AdversarialModel):
         anywhere = _pooled(x)
         for level in range(2, self.halvings):
             x = self._conv(x, width * 2 ** min(level - 1, 2), 4, 2)
-        opinions = [self._opinion(ops.concatenate([flat(x), anywhere], axis=-1), numbers, looks.shape[1])]
+        close = ops.concatenate([flat(x), anywhere], axis=-1)
+        opinions = [self._opinion(close, numbers, looks.shape[1])]
         if numbers:
-            seen = _leaky(self._dense(anywhere, 128))
-            seen = [ops.mean(ops.reshape(seen, (-1, looks.shape[1], 128)), axis=1)]
+            seen = ops.mean(ops.reshape(_leaky(self._dense(anywhere, 128)), (-1, looks.shape[1], 128)), axis=1)
+            names = [self._dense(seen, self.vocabulary.size, initializer=self._normal(0.02))]
 
         if self.clip_shape[0] > 1:
             x = keras.layers.AveragePooling3D((1, 2, 2), padding="same")(clips)
@@ -559,12 +333,10 @@ class VideoGAN(AdversarialModel):
             anywhere = flat(_pooled(x))
             while x.shape[1] > 2:
                 x = self._conv(x, width * 2, (4, 1, 1), (2, 1, 1))
-            x = ops.concatenate([flat(x), anywhere], axis=-1)
+            close = ops.reshape(_leaky(self._dense(close, 128)), (-1, looks.shape[1] * 128))  # a turn needs both
+            x = ops.concatenate([flat(x), anywhere, close], axis=-1)
             opinions.insert(0, self._opinion(x, numbers, 1)[:, 0])
-            if numbers:
-                seen.append(_leaky(self._dense(x, 128)))
-        names = [self._dense(_joined(seen), self.vocabulary.size, initializer=self._normal(0.02))] if numbers else []
-        return keras.Model([clips, looks, *numbers], [*opinions, *names], name="discriminator")
+        return keras.Model([clips, looks, *numbers], opinions + (names if numbers else []), name="discriminator")
 
     def _opinion(self, x, numbers, looks):
         """Logits (batch, looks) from what was seen (batch · looks, n), and how well it agrees with the condition."""
@@ -613,11 +385,11 @@ class VideoGAN(AdversarialModel):
         looks = tf.gather(clips, self.looks(), axis=1)
         if condition is None:
             opinions = self.discriminator([clips, looks], training=training)
-            return opinions if isinstance(opinions, list) else [opinions], tf.zeros(tf.shape(clips)[:1])
+            return opinions if isinstance(opinions, list) else [opinions], tf.zeros((tf.shape(clips)[0], 0))
         *opinions, names = self.discriminator([clips, looks, condition], training=training)
         named, asked = self.vocabulary.named(condition)
         cost = tf.nn.sigmoid_cross_entropy_with_logits(named, names)
-        return opinions, tf.reduce_sum(cost * asked, axis=1)
+        return opinions, cost * asked
 
     def looks(self) -> tf.Tensor:
         """The numbers of the frames that this step looks at closely, evenly apart."""

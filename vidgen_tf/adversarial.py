@@ -1,0 +1,245 @@
+"""Adversarial training: a generator learns from a discriminator that learns to tell its clips from real ones.
+
+The generator G turns noise z into a clip; the discriminator D turns a clip into one number, its *logit*: the higher,
+the more real. They are trained against each other, each with its own optimizer. Two losses, by name:
+
+    "classic"       D lowers  -log s(D(x)) - log(1 - s(D(G(z)))),   G lowers  -log s(D(G(z))),   s the sigmoid
+    "relativistic"  D lowers  -log s(D(x) - D(G(z))),               G lowers  -log s(D(G(z)) - D(x)),
+                    and D also lowers  penalty/2 · (|gradient of D at x|² + |gradient of D at G(z)|²)
+
+The classic loss asks whether a clip is real; the relativistic one, whether a real clip looks more real than a made one,
+pair by pair, so no made clip can be left behind. The two penalties (R1 at real, R2 at made clips) keep D smooth: with
+them the game has a fixed point that training reaches.
+
+I. Goodfellow et al.: Generative Adversarial Nets. NeurIPS 2014, https://arxiv.org/abs/1406.2661
+Y. Huang, A. Gokaslan, V. Kuleshov, J. Tompkin: The GAN is Dead; Long Live the GAN! A Modern Baseline GAN (R3GAN).
+NeurIPS 2024, https://arxiv.org/abs/2501.05441
+A. Odena, C. Olah, J. Shlens: Conditional Image Synthesis with Auxiliary Classifier GANs. ICML 2017,
+https://arxiv.org/abs/1610.09585 (the naming loss)
+"""
+
+import numpy as np
+
+from vidgen_tf.clips import check_count, check_seed
+from vidgen_tf.quiet import keras, tf
+from vidgen_tf.video_model import VideoModel
+
+LOSSES = ("classic", "relativistic")
+COLLAPSED = 0.02  # made clips that differ less than this share of what real clips differ are all the same
+
+
+class AdversarialModel(VideoModel):
+    """What all GANs share: two networks, two optimizers, one step.
+
+    A subclass sets `generator` and `discriminator` and says how they are called: `noise`, `make`, `rate`. A discriminator
+    may have several opinions, of the clip and of single frames say: the losses and penalties of all are added. It may
+    also name what it sees. To misname a real clip costs the discriminator; a made clip that is misnamed by more than the
+    real one with the same condition costs the generator. By more only: else signs that no real clip has would pay.
+
+    Args:
+        clip_shape: (time, height, width, channels).
+        loss: "classic" or "relativistic".
+        penalty: weight of the two gradient penalties; 0 leaves them out.
+        penalty_share: share of each batch on which the penalties are measured, above 0 and at most 1.
+        patience: training stops when made clips were all alike for this many steps in a row.
+        seed: of the weights.
+
+    Raises:
+        ValueError: for arguments other than these.
+    """
+
+    loss_names = ("loss", "discriminator_loss", "margin", "diversity")
+    naming = 0.0  # weight of what it costs to misname a clip
+
+    def __init__(self, clip_shape, loss, penalty, penalty_share=1.0, patience=500, seed=0, **kwargs):
+        super().__init__(clip_shape, **kwargs)
+        if loss not in LOSSES:
+            raise ValueError(f"loss is {loss!r}, but one of {', '.join(LOSSES)} was expected.")
+        for name, value, least in (("penalty", penalty, 0), ("penalty_share", penalty_share, 0)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < np.inf:
+                raise ValueError(f"{name} is {value!r}, but a number from {least} was expected.")
+        if not 0 < penalty_share <= 1:
+            raise ValueError(f"penalty_share is {penalty_share}, but a share above 0 and at most 1 was expected.")
+        self.loss_kind, self.penalty, self.penalty_share = loss, float(penalty), float(penalty_share)
+        self.patience, self.seed = check_count(patience, "patience"), check_seed(seed)
+        self.alike_for = self.add_weight(shape=(), dtype="int32", trainable=False, name="alike_for")
+
+    def get_config(self):
+        return super().get_config() | {
+            "loss": self.loss_kind, "penalty": self.penalty, "penalty_share": self.penalty_share,
+            "patience": self.patience, "seed": self.seed,
+        }  # fmt: skip
+
+    def noise(self, count, seed: tf.Tensor):
+        """Standard normal noise for `count` clips, keyed by a seed of two whole numbers."""
+        raise NotImplementedError(f"{type(self).__name__} must say what noise it takes: write noise.")
+
+    def make(self, noise, condition: tf.Tensor | None, training: bool) -> tf.Tensor:
+        """Clips (batch, time, height, width, channels) from noise."""
+        return self.generator(noise, training=training)
+
+    def rate(self, clips: tf.Tensor, condition: tf.Tensor | None, training: bool) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """The opinions of clips, each a tensor of logits (batch, …): the higher, the more real; and by how much each name
+        of a clip was missed, in nats (batch, names): no names where nothing is named."""
+        return [self.discriminator(clips, training=training)], tf.zeros((tf.shape(clips)[0], 0))
+
+    def compile(self, optimizer="adam", discriminator_optimizer=None, **kwargs):
+        """`keras.Model.compile` with one optimizer for each network; the second is a copy of the first by default."""
+        kwargs.setdefault("jit_compile", False)  # XLA drops the checks that stop a training gone wrong
+        super().compile(optimizer=optimizer, **kwargs)
+        if discriminator_optimizer is None:
+            discriminator_optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+        self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+        self.optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def get_compile_config(self):
+        optimizers = {"optimizer": self.optimizer, "discriminator_optimizer": self.discriminator_optimizer}
+        return {name: keras.optimizers.serialize(one) for name, one in optimizers.items()}
+
+    def compile_from_config(self, config):
+        self.compile(**{name: keras.optimizers.deserialize(one) for name, one in config.items()})
+
+    def losses_of(self, clips, condition, training):
+        """What the two networks lower, `loss` (the generator's) and `discriminator_loss` (penalties included); the mean
+        `margin` D(real) - D(made); and `diversity`: how much made clips differ, as a share of what real ones do."""
+        condition = self.prepared(condition, tf.shape(clips)[0], training)
+        made = self.make(self.noise(tf.shape(clips)[0], self.step_seed()), condition, training)
+        opinions, misnamed = self.rate_both(clips, made, condition, training)
+        return {
+            "loss": sum(self.generator_loss(*pair) for pair in opinions) + self.naming_loss(misnamed[1], misnamed[0]),
+            "discriminator_loss": sum(self.discriminator_loss(*pair) for pair in opinions)
+            + self.penalties(clips, made, condition, training)
+            + self.naming_loss(misnamed[0]),
+            "margin": margin(opinions),
+            "diversity": diversity(clips, made),
+        }
+
+    def step_seed(self) -> tf.Tensor:
+        """Another seed for each step and each replica, the same when a run is resumed."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        optimizer = getattr(self, "optimizer", None)  # there is none before compile
+        step = optimizer.iterations if optimizer is not None else 0
+        return tf.stack([4 * tf.cast(replica, tf.int64), tf.cast(step, tf.int64)])  # each step draws four times
+
+    def rate_both(self, clips, made, condition, training):
+        """The logits of real and of made clips, for each opinion, and how misnamed both are, (2, batch, names): from one
+        pass of the discriminator over both."""
+        twice = None if condition is None else tf.concat([condition, condition], axis=0)
+        opinions, misnamed = self.rate(tf.concat([clips, made], axis=0), twice, training)
+        return [tf.split(logits, 2) for logits in opinions], tf.stack(tf.split(misnamed, 2))
+
+    def naming_loss(self, misnamed: tf.Tensor, allowed=0.0) -> tf.Tensor:
+        """What it costs that clips are misnamed by more than is allowed: a scalar from nats (batch, names)."""
+        return self.naming * tf.reduce_mean(tf.reduce_sum(tf.nn.relu(misnamed - allowed), axis=1))
+
+    def discriminator_loss(self, real_logit: tf.Tensor, made_logit: tf.Tensor) -> tf.Tensor:
+        """The loss of the discriminator without penalties: a scalar from the logits of one opinion."""
+        if self.loss_kind == "relativistic":
+            return tf.reduce_mean(tf.nn.softplus(made_logit - real_logit))
+        return tf.reduce_mean(tf.nn.softplus(-real_logit)) + tf.reduce_mean(tf.nn.softplus(made_logit))
+
+    def generator_loss(self, real_logit: tf.Tensor, made_logit: tf.Tensor) -> tf.Tensor:
+        """The loss of the generator: a scalar from the logits of one opinion."""
+        if self.loss_kind == "relativistic":
+            return tf.reduce_mean(tf.nn.softplus(real_logit - made_logit))
+        return tf.reduce_mean(tf.nn.softplus(-made_logit))
+
+    def penalties(self, clips, made, condition, training) -> tf.Tensor:
+        """penalty/2 · (R1 + R2): the squared length of each logit's gradient at real and at made clips, a mean over a
+        share of the batch."""
+        if not self.penalty:
+            return tf.zeros(())
+        few = tf.cast(tf.math.ceil(tf.cast(tf.shape(clips)[0], tf.float32) * self.penalty_share), tf.int32)
+        both = tf.concat([clips[:few], made[:few]], axis=0)
+        twice = None if condition is None else tf.concat([condition[:few], condition[:few]], axis=0)
+        with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
+            tape.watch(both)
+            opinions, _ = self.rate(both, twice, training)
+        # The logits of one opinion look at different values, so the slope of their sum holds that of each.
+        total = lambda logits: tf.reduce_sum(tf.square(tape.gradient(logits, both)))  # noqa: E731
+        lengths = [total(logits) / tf.cast(tf.size(logits), tf.float32) for logits in opinions]
+        return self.penalty * sum(lengths)  # the mean over both halves is half of R1 + R2
+
+    def train_step(self, data):
+        clips, condition, _ = keras.utils.unpack_x_y_sample_weight(data)
+        clips = self.checked(clips)
+        condition = self.prepared(condition, tf.shape(clips)[0], training=True)
+        with tf.GradientTape() as tape:
+            made = self.make(self.noise(tf.shape(clips)[0], self.step_seed()), condition, True)
+            with tape.stop_recording(), tf.GradientTape() as inner:
+                opinions, misnamed = self.rate_both(clips, made, condition, True)
+                discriminator_loss = sum(self.discriminator_loss(*pair) for pair in opinions)
+                discriminator_loss += self.penalties(clips, made, condition, True)
+                discriminator_loss += self.naming_loss(misnamed[0])
+            with tape.stop_recording():
+                differs = diversity(clips, made)
+                with tf.control_dependencies(self.stop_if_alike(differs)):
+                    slopes = inner.gradient(discriminator_loss, self.discriminator.trainable_variables)
+                slopes = finite(slopes, discriminator_loss)
+                self.discriminator_optimizer.apply(slopes, self.discriminator.trainable_variables)
+            # The same made clips, rated by the discriminator that has just learned from them; real ones as before it did.
+            rated, again_misnamed = self.rate(made, condition, True)
+            pairs = zip(opinions, rated, strict=True)
+            loss = sum(self.generator_loss(tf.stop_gradient(real), again) for (real, _), again in pairs)
+            loss += self.naming_loss(again_misnamed, tf.stop_gradient(misnamed[0]))
+        slopes = finite(tape.gradient(loss, self.generator.trainable_variables), loss)
+        self.optimizer.apply(slopes, self.generator.trainable_variables)
+        self.after_step()
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(clips)[0])
+        terms = {"discriminator_loss": discriminator_loss, "margin": margin(opinions), "diversity": differs}
+        for name, value in terms.items():
+            self.terms[name].update_state(value, sample_weight=tf.shape(clips)[0])
+        return self.get_metrics_result()
+
+    def stop_if_alike(self, differs: tf.Tensor) -> list[tf.Operation]:
+        """What a step must wait for: training stops once the diversity has been next to nothing for `patience` steps."""
+        alike = tf.where(differs < COLLAPSED, self.alike_for + 1, 0)
+        check = tf.debugging.assert_less(
+            alike, self.patience,
+            f"the generator collapsed, its clips have been all alike for {self.patience} steps; "
+            "try loss='relativistic' with a penalty, a smaller learning rate, or another seed",
+        )  # fmt: skip
+        self.alike_for.assign(alike)
+        return [] if check is None else [check]
+
+    @property
+    def preset_weights(self):
+        """Those of the generator alone: a preset makes clips, and to train on it needs a new discriminator."""
+        return self.generator.weights
+
+    def set_preset_weights(self, weights):
+        self.generator.set_weights(weights)
+
+    def after_step(self) -> None:
+        """Called at the end of each training step."""
+
+    def prepared(self, condition, count, training: bool):
+        """The condition of `count` clips as the networks take it."""
+        return None
+
+    def draw(self, count, condition, seed):
+        return self.make(self.noise(count, tf.constant([0, seed], tf.int64)), condition, False)
+
+
+def finite(slopes: list[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:
+    """The slopes, if they and the loss are finite numbers; else training stops before they reach the weights."""
+    check = tf.debugging.assert_equal(
+        tf.math.is_finite(loss + tf.linalg.global_norm(slopes)), True,
+        "the losses became NaN or infinite, so training stopped; go back to weights that were saved before, "
+        "and try a smaller learning rate or a larger penalty",
+    )  # fmt: skip
+    with tf.control_dependencies([check] if check is not None else []):
+        return [tf.identity(slope) for slope in slopes]
+
+
+def margin(opinions: list) -> tf.Tensor:
+    """How far the discriminator holds real clips above made ones: a mean over its opinions' pairs of logits."""
+    return sum(tf.reduce_mean(real - made) for real, made in opinions) / len(opinions)
+
+
+def diversity(real: tf.Tensor, made: tf.Tensor) -> tf.Tensor:
+    """How much made clips differ from each other, as a share of how much real ones do: the ratio of the standard
+    deviations over the batch, of each value, rooted in the mean square. 1 where real ones do not differ."""
+    spread = [tf.sqrt(tf.reduce_mean(tf.math.reduce_variance(clips, axis=0))) for clips in (real, made)]
+    return tf.where(spread[0] > 1e-6, spread[1] / tf.maximum(spread[0], 1e-6), 1.0)
