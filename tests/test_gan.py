@@ -295,10 +295,14 @@ def test_misnaming_costs_cross_entropy_of_what_was_said(known, said, right):
     said = said if isinstance(known[0], str) else np.array(said)
     numbers = model.prepared(said, 3, False)
     shown = tf.constant(clips(3))
-    *_, logits = model.discriminator([shown, tf.gather(shown, model.looks(), axis=1), numbers])
+    said = model.discriminator([shown, tf.gather(shown, model.looks(), axis=1), numbers])
     opinions, misnamed = model.rate(shown, numbers, False)
     assert len(opinions) == 2
-    for row, wanted, costs in zip(logits.numpy(), right, misnamed.numpy(), strict=True):
+    logits = np.concatenate(said["names"], axis=1)  # named from the frames, and again from the clip
+    assert logits.shape == (3, 2 * model.vocabulary.size)
+    for row, wanted, costs in zip(
+        logits, [2 * wanted if wanted else None for wanted in right], misnamed.numpy(), strict=True
+    ):
         for logit, there, cost in zip(row, wanted or [None] * len(row), costs, strict=True):
             by_hand = 0.0 if there is None else -np.log(1 / (1 + np.exp(-logit if there else logit)))
             assert cost == pytest.approx(by_hand, abs=1e-5)
@@ -321,15 +325,22 @@ def test_misnaming_costs_the_generator_only_what_real_clips_do_not_pay_too():
 
 def test_steps_teach_the_names():
     world = Shapes(frames=8, size=24, objects=(1,))
-    model = VideoGAN(world.clip_shape, condition=("red", "cyan"), width=4, drop=0.0, seed=1)
-    model.compile(keras.optimizers.Adam(3e-3, beta_1=0.0))
     sample = world.sample(64, 0)
-    red = sample.truth["color"][:, 0] == 0
-    data = (sample.clips, np.where(red, "red", "cyan"))
-    cost = lambda: float(tf.reduce_sum(model.rate(tf.constant(data[0]), model.prepared(data[1], 64, False), False)[1]))  # noqa: E731
-    before = cost()
-    model.fit(*data, batch_size=32, epochs=30, verbose=0)
-    assert cost() < before / 2
+    words = np.where(sample.truth["color"][:, 0] == 0, "red", "cyan")
+    left = {}  # what naming costs after training, as a share of before
+    for naming in (0.2, 0.0):
+        model = VideoGAN(world.clip_shape, condition=("red", "cyan"), width=4, naming=naming, drop=0.0, seed=1)
+        model.compile(keras.optimizers.Adam(3e-3, beta_1=0.0))
+        before = names_cost(model, sample.clips, words)
+        model.fit(sample.clips, words, batch_size=32, epochs=30, verbose=0)
+        left[naming] = names_cost(model, sample.clips, words) / before
+    assert left[0.2] < 0.75, left  # half is usual; processors differ
+    assert left[0.0] > 0.9, left
+
+
+def names_cost(model, shown, words) -> float:
+    numbers = model.prepared(words, len(words), False)
+    return float(tf.reduce_sum(model.rate(tf.constant(shown), numbers, False)[1]))
 
 
 def test_without_a_condition_nothing_is_asked_for():
@@ -410,14 +421,14 @@ def test_the_background_stands_still_and_hears_nothing_of_the_condition():
 def test_in_training_poses_and_backgrounds_differ_from_the_first_step_on():
     model = video()
     generator = model.generator(model.noise(64, tf.constant([0, 4], tf.int64)), training=True)
-    assert generator["poses"][:, 0, 0, :2].numpy().std(axis=0).min() > 0.2
+    assert generator["poses"][:, 0, 0, :2].numpy().std(axis=0).min() > 0.1  # start and first step may cancel a little
     assert generator["background"].numpy().mean(axis=(1, 2)).std(axis=0).min() > 0.4
 
 
 def test_the_frames_looked_at_change_from_step_to_step_and_cover_the_clip():
     model = ready(VideoGAN((9, 6, 6, 1), width=2))
     times = np.arange(9, dtype="float32")[None, :, None, None, None] * np.ones((1, 9, 6, 6, 1), "float32")
-    model.discriminator = lambda inputs, training: [inputs[0][:, 0, 0, 0, 0], inputs[1][:, :, 0, 0, 0]]
+    model.discriminator = lambda inputs, training: {"opinions": [inputs[0][:, 0, 0, 0, 0], inputs[1][:, :, 0, 0, 0]]}
     seen = []
     for step in range(20):
         model.optimizer.iterations.assign(step)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vidgen_tf.layers import Place, bilinear
+from vidgen_tf.layers import Place, bilinear, soft_argmax
 from vidgen_tf.quiet import tf
 
 
@@ -92,3 +92,34 @@ def test_a_pose_can_be_learned_from_a_picture():
 def test_a_point_that_is_no_number_has_a_value_that_is_none():
     values = bilinear(tf.ones((1, 3, 3, 2)), tf.constant([[[1.0, np.nan], [1.0, 1.0]]]))
     np.testing.assert_array_equal(values, [[[np.nan, np.nan], [1, 1]]])
+
+
+# ------------------------------------------------------------------------------------------------- soft argmax
+
+
+def test_soft_argmax_finds_a_spike_wherever_it_is():
+    maps = np.zeros((2, 5, 9, 3), "float32")
+    maps[0, 1, 8, 0] = maps[0, 4, 0, 1] = maps[1, 0, 2, 2] = 20  # (row, column) of a channel
+    found = soft_argmax(tf.constant(maps)).numpy().reshape(2, 3, 2)  # (batch, channels, xy)
+    np.testing.assert_allclose(found[0, 0], [1, -0.5], atol=1e-5)
+    np.testing.assert_allclose(found[0, 1], [-1, 1], atol=1e-5)
+    np.testing.assert_allclose(found[1, 2], [-0.5, -1], atol=1e-5)
+    np.testing.assert_allclose(found[1, 0], [0, 0], atol=1e-5)  # an empty channel: the middle
+
+
+def test_soft_argmax_is_the_mean_place_under_a_softmax():
+    maps = picture(height=3, width=4, channels=2)
+    for channel in (0, 1):
+        shares = np.exp(4 * maps[0, ..., channel])
+        shares /= shares.sum()
+        x, y = shares.sum(0) @ np.linspace(-1, 1, 4), shares.sum(1) @ np.linspace(-1, 1, 3)
+        np.testing.assert_allclose(soft_argmax(maps)[0, 2 * channel : 2 * channel + 2], [x, y], atol=1e-5)
+
+
+def test_soft_argmax_has_a_slope_to_follow():
+    maps = tf.Variable(picture())
+    with tf.GradientTape() as tape:
+        right = soft_argmax(maps)[0, 0]
+    slope = tape.gradient(right, maps)[0, ..., 0].numpy()
+    assert (slope[:, 7] > 0).all()  # more of it at the right border moves the place to the right
+    assert (slope[:, 0] < 0).all()

@@ -8,7 +8,8 @@ whoever freezes or blurs a clip moves them. What it was never asked for (noise, 
 measure is tried on controls first.
 
 Three frames are looked at closely, and what is found is pooled over all places: a shape is a shape wherever it is. Beside
-that all frames pass three strided convolutions (the first one sees three frames), then convolutions over time alone.
+that all frames pass two convolutions (the first one sees three frames). Of each channel is kept *where* it is strongest
+(a soft argmax), and how strong: a path that convolutions over time alone then read.
 
 M. Heusel, H. Ramsauer, T. Unterthiner, B. Nessler, S. Hochreiter: GANs Trained by a Two Time-Scale Update Rule
 Converge to a Local Nash Equilibrium. NeurIPS 2017, https://arxiv.org/abs/1706.08500 (distances in feature space)
@@ -18,6 +19,7 @@ T. Unterthiner et al.: Towards Accurate Generative Models of Video. 2018, https:
 import numpy as np
 
 from vidgen_tf.clips import check_clips, check_count
+from vidgen_tf.layers import soft_argmax
 from vidgen_tf.quiet import keras, tf
 
 
@@ -92,11 +94,13 @@ class Judge(keras.Model):
 
         x = active(layers.Conv3D(width, (3, 4, 4), (1, 2, 2), "same")(clips))
         x = keras.ops.reshape(x, (-1, *x.shape[2:]))  # (batch · time, height / 2, width / 2, channels)
-        for channels in (2 * width, 4 * width):
-            x = active(layers.Conv2D(channels, 4, 2, "same")(x))
-        x = keras.ops.reshape(x, (-1, time, x.shape[1] * x.shape[2], x.shape[3]))  # (batch, time, places, channels)
+        x = active(layers.Conv2D(2 * width, 3, 1, "same")(x))
+        found = keras.ops.concatenate(
+            [soft_argmax(x), keras.ops.max(x, axis=(1, 2)), keras.ops.mean(x, axis=(1, 2))], axis=-1
+        )
+        x = keras.ops.reshape(found, (-1, time, found.shape[-1]))  # (batch, time, 8 · width)
         for _ in range(2):
-            x = active(layers.Conv2D(4 * width, (4, 1), (2, 1), "same")(x))
+            x = active(layers.Conv1D(4 * width, 4, 2, "same")(x))
         x = keras.ops.concatenate([looks, layers.Flatten()(x)], axis=-1)
         return keras.Model(clips, layers.Dense(self.feature_size)(x), name="eye")
 

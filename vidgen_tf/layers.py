@@ -1,11 +1,15 @@
-"""Layers that several families use. Warping: each point of a new frame looks up its colour in a given picture.
+"""Blocks that several networks use. Warping: each point of a new frame looks up its colour in a given picture.
 
 Points are (x, y) in pixels, x to the right and y down; the centre of the first pixel is (0, 0). Between pixels colours
 are mixed linearly, so a warp has a slope by where it looks: a network can learn where to move things.
 
 M. Jaderberg, K. Simonyan, A. Zisserman, K. Kavukcuoglu: Spatial Transformer Networks. NeurIPS 2015,
 https://arxiv.org/abs/1506.02025
+S. Levine, C. Finn, T. Darrell, P. Abbeel: End-to-End Training of Deep Visuomotor Policies. JMLR 17 (2016),
+https://arxiv.org/abs/1504.00702 (the soft argmax)
 """
+
+import numpy as np
 
 from vidgen_tf.quiet import keras, tf
 
@@ -68,3 +72,24 @@ class Place(keras.layers.Layer):
 
     def compute_output_spec(self, sheets, poses):
         return keras.KerasTensor((sheets.shape[0], poses.shape[1], *sheets.shape[1:]), sheets.dtype)
+
+
+SHARPNESS = 4.0  # of the softmax in `soft_argmax`
+
+
+def soft_argmax(maps: tf.Tensor) -> tf.Tensor:
+    """Where in a picture each of its channels is strongest: the mean place under a softmax over all places, so that
+    there is a slope to follow.
+
+    Args:
+        maps: (batch, height, width, channels).
+
+    Returns:
+        (batch, 2 · channels): x and y of the first channel, of the second, …; -1 is the left or upper border, 1 the
+        right or lower one.
+    """
+    height, width, channels = maps.shape[1:]
+    y, x = (np.linspace(-1, 1, side, dtype="float32") for side in (height, width))
+    places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)  # (height · width, xy)
+    shares = keras.ops.softmax(SHARPNESS * keras.ops.reshape(maps, (-1, height * width, channels)), axis=1)
+    return keras.ops.reshape(keras.ops.einsum("bpc,pk->bck", shares, places), (-1, 2 * channels))

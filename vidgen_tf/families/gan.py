@@ -10,13 +10,15 @@ https://arxiv.org/abs/1609.02612
 T. Miyato, M. Koyama: cGANs with Projection Discriminator. ICLR 2018, https://arxiv.org/abs/1802.05637
 A. Odena, C. Olah, J. Shlens: Conditional Image Synthesis with Auxiliary Classifier GANs. ICML 2017,
 https://arxiv.org/abs/1610.09585 (the naming loss)
+S. Levine, C. Finn, T. Darrell, P. Abbeel: End-to-End Training of Deep Visuomotor Policies. JMLR 17 (2016),
+https://arxiv.org/abs/1504.00702 (the discriminator's paths)
 """
 
 import numpy as np
 
 from vidgen_tf.adversarial import AdversarialModel
 from vidgen_tf.clips import as_array, check_count
-from vidgen_tf.layers import Place
+from vidgen_tf.layers import Place, soft_argmax
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary
 
@@ -140,14 +142,15 @@ class VideoGAN(AdversarialModel):
     differs between frames: from each comes a step by which an object moves, grows and turns, and the frame is the sheets
     laid over the background. So objects last, but cannot bend, and the background stands still.
 
-    The discriminator has two opinions: of the clip, seen from afar (half the size, all frames in order), and of four of
-    its frames, seen closely one by one. Clips are drawn with weights averaged over the steps.
+    The discriminator has two opinions: of the clip (of each channel of what it sees in a frame it keeps only where and
+    how strong that is: paths over all frames), and of four of its frames, seen closely one by one. Clips are drawn with
+    weights averaged over the steps.
 
     The condition is a sentence for each clip, str (count,), where `condition` lists the known words; or labels,
     int (count, columns), -1 for one that is left open, where `condition` lists how many classes each column has.
     In training it is left out now and then (`drop`), so `generate` works without one. The discriminator rates how well
-    clip and condition agree (a projection), and also has to name the condition's words from the frames alone: small
-    things that decide a word, such as corners, are learned much faster by name.
+    clip and condition agree (a projection), and also has to name the condition's words, once from the four frames and
+    once from the clip: what decides a word, such as a corner or a turn, is learned much faster by name.
 
     Args:
         clip_shape: (time, height, width, channels).
@@ -207,8 +210,8 @@ class VideoGAN(AdversarialModel):
         return keras.layers.Dense(units, activation, kernel_initializer=initializer)(x)
 
     def _conv(self, x, channels, size, strides=1):
-        """A convolution over the last two or three axes before the channels, with leaky ReLU."""
-        layer = keras.layers.Conv2D if len(x.shape) == 4 else keras.layers.Conv3D
+        """A convolution over all axes between batch and channels, with leaky ReLU."""
+        layer = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)[len(x.shape) - 3]
         he = keras.initializers.HeNormal(self.random)
         return _leaky(layer(channels, size, strides, "same", kernel_initializer=he)(x))
 
@@ -260,12 +263,14 @@ class VideoGAN(AdversarialModel):
             recurrent_initializer=keras.initializers.Orthogonal(seed=self.random),
         )  # fmt: skip
         path = gru(steps, initial_state=self._dense(first, PATH_SIZE, "tanh"))  # (batch, time, 64): the motion latents
-        # A hand that turns once in a clip tells the time: with it, a latent that stays the same draws a circle.
-        around = 2 * np.pi * np.linspace(0, 1, time, dtype="float32")[:, None]
-        path = _joined([path, path * np.cos(around), path * np.sin(around)])
+        # Three hands, which turn once, twice and three times in a clip, tell the time: with them, a latent that stays
+        # the same draws a circle, or runs to a wall and back.
+        hands = np.arange(1, 4) * 2 * np.pi * np.linspace(0, 1, time)[:, None]
+        clock = np.concatenate([np.cos(hands), np.sin(hands)], axis=-1).astype("float32")
+        path = _joined([path, *[path * clock[:, hand, None] for hand in range(clock.shape[-1])]])
         # A little of turning only: a sheet seen at all angles is learned as a mixture of all.
         start = _spread(self._dense(_leaky(self._dense(first, 64)), 4), [0.45, 0.45, 0.45, 0.03])
-        step = keras.ops.tanh(_spread(self._dense(path, 4), [0.17, 0.17, 0.4, 0.03]))
+        step = keras.ops.tanh(_spread(self._dense(path, 4), [0.17, 0.17, 0.4, 0.12]))
         step = step * np.array([6.0, 6.0, 1.6, 4.0], "float32") / time  # at most: six halves of a frame in a clip
         way = keras.ops.expand_dims(start, 1) + keras.ops.cumsum(step, axis=1)
         place, size = 0.85 * keras.ops.tanh(way[..., :2]), 0.7 * keras.ops.tanh(way[..., 2:3]) - 0.7
@@ -306,8 +311,9 @@ class VideoGAN(AdversarialModel):
 
     def _discriminator(self) -> keras.Model:
         """Clips (batch, *clip_shape), some of their frames (batch, LOOKS, …) and, if there is one, their condition, to
-        two opinions: of clips (batch,), left out where they have one frame, and of the frames (batch, …). With a
-        condition comes a third output, a logit for each of its words, (batch, vocabulary.size), from the frames."""
+        "opinions", logits of clips (batch,), left out where they have one frame, and of the frames (batch, LOOKS); and,
+        with a condition, to "names", logits for each of its words (batch, vocabulary.size) from the frames and again
+        from the clip. Names are given without a look at the condition."""
         ops, flat, width = keras.ops, keras.layers.Flatten(), self.width
         clips, numbers = keras.Input(self.clip_shape), self._numbers()
         looks = keras.Input((min(LOOKS, self.clip_shape[0]), *self.clip_shape[1:]))
@@ -327,16 +333,21 @@ class VideoGAN(AdversarialModel):
             names = [self._dense(seen, self.vocabulary.size, initializer=self._normal(0.02))]
 
         if self.clip_shape[0] > 1:
-            x = keras.layers.AveragePooling3D((1, 2, 2), padding="same")(clips)
-            for level in range(max(1, self.halvings - 1)):
-                x = self._conv(x, width * 2 ** min(level, 1), 4, (2 if x.shape[1] > 4 else 1, 2, 2))
-            anywhere = flat(_pooled(x))
-            while x.shape[1] > 2:
-                x = self._conv(x, width * 2, (4, 1, 1), (2, 1, 1))
+            # Of each channel only where it is strongest is kept, and how strong: a path over the frames.
+            x = self._conv(clips, max(1, width // 2), (3, 4, 4), (1, 2, 2))
+            x = self._conv(ops.reshape(x, (-1, *x.shape[2:])), width, 3)
+            x = ops.concatenate([soft_argmax(x), _pooled(x)], axis=-1)
+            x = ops.reshape(x, (-1, self.clip_shape[0], x.shape[-1]))
+            while x.shape[1] > 4:
+                x = self._conv(x, width * 2, 4, 2)
             close = ops.reshape(_leaky(self._dense(close, 128)), (-1, looks.shape[1] * 128))  # a turn needs both
-            x = ops.concatenate([flat(x), anywhere, close], axis=-1)
+            x = ops.concatenate([flat(x), close], axis=-1)
             opinions.insert(0, self._opinion(x, numbers, 1)[:, 0])
-        return keras.Model([clips, looks, *numbers], opinions + (names if numbers else []), name="discriminator")
+            if numbers:
+                seen = _leaky(self._dense(x, 128))
+                names.append(self._dense(seen, self.vocabulary.size, initializer=self._normal(0.02)))
+        outputs = {"opinions": opinions} | ({"names": names} if numbers else {})
+        return keras.Model([clips, looks, *numbers], outputs, name="discriminator")
 
     def _opinion(self, x, numbers, looks):
         """Logits (batch, looks) from what was seen (batch · looks, n), and how well it agrees with the condition."""
@@ -384,12 +395,11 @@ class VideoGAN(AdversarialModel):
         clips = tf.convert_to_tensor(clips)
         looks = tf.gather(clips, self.looks(), axis=1)
         if condition is None:
-            opinions = self.discriminator([clips, looks], training=training)
-            return opinions if isinstance(opinions, list) else [opinions], tf.zeros((tf.shape(clips)[0], 0))
-        *opinions, names = self.discriminator([clips, looks, condition], training=training)
+            return self.discriminator([clips, looks], training=training)["opinions"], tf.zeros((tf.shape(clips)[0], 0))
+        said = self.discriminator([clips, looks, condition], training=training)
         named, asked = self.vocabulary.named(condition)
-        cost = tf.nn.sigmoid_cross_entropy_with_logits(named, names)
-        return opinions, cost * asked
+        costs = [asked * tf.nn.sigmoid_cross_entropy_with_logits(named, names) for names in said["names"]]
+        return said["opinions"], tf.concat(costs, axis=1)
 
     def looks(self) -> tf.Tensor:
         """The numbers of the frames that this step looks at closely, evenly apart."""
