@@ -5,7 +5,7 @@ import pytest
 from conftest import refuses, smooth
 
 from vidgen_tf import presets
-from vidgen_tf.adversarial import diversity
+from vidgen_tf.adversarial import diversity, draw_seed, margin
 from vidgen_tf.families.gan import DenseGAN, VideoGAN, _about
 from vidgen_tf.layers import Place
 from vidgen_tf.quiet import keras, tf
@@ -152,6 +152,69 @@ def test_a_step_is_one_by_hand(loss):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)  # float32; Adam moves a weight by 1e-3
 
 
+def test_a_step_of_the_video_gan_is_one_by_hand():
+    options = {"condition": ("a", "b"), "penalty": 0.5, "penalty_share": 0.5, "naming": 0.3, "drop": 0.0}
+    model, mine = video(**options), video(**options)
+    model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+    real, words = tf.constant(clips()), ["a", "b", "a b", "b", "", "a", "b a", "a"]
+    model.fit(real, words, batch_size=8, shuffle=False, verbose=0)
+
+    numbers = mine.prepared(tf.constant(words), 8, False)
+    with tf.GradientTape() as tape:
+        made = mine.make(mine.noise(8, tf.constant([0, 0], tf.int64)), numbers, True)
+        with tf.GradientTape() as inner:
+            (a, real_cost), (b, made_cost) = (mine.rate(shown, numbers, True) for shown in (real, made))
+            paid = sum(tf.reduce_mean(tf.nn.softplus(q - p)) for p, q in zip(a, b, strict=True))
+            paid += 0.3 * tf.reduce_mean(tf.reduce_sum(real_cost, axis=1))
+            for points in (real[:4], tf.identity(made[:4])):
+                with tf.GradientTape(persistent=True) as third:
+                    third.watch(points)
+                    of_clips, of_frames = mine.rate(points, numbers[:4], True)[0]
+                    each = [[of_clips], tf.unstack(of_frames, axis=1)]
+                for logits in each:
+                    slopes = [third.gradient(one, points) for one in logits]
+                    paid += 0.5 / 2 * sum(tf.reduce_sum(slope**2) for slope in slopes) / (4 * len(slopes))
+        weights = mine.discriminator.trainable_variables
+        keras.optimizers.SGD(0.1).apply(inner.gradient(paid, weights), weights)
+        b, made_cost = mine.rate(made, numbers, True)
+        paid = sum(tf.reduce_mean(tf.nn.softplus(p - q)) for p, q in zip(a, b, strict=True))
+        paid += 0.3 * tf.reduce_mean(tf.reduce_sum(tf.nn.relu(made_cost - real_cost), axis=1))
+    weights = mine.generator.trainable_variables
+    keras.optimizers.SGD(0.1).apply(tape.gradient(paid, weights), weights)
+    for net in ("generator", "discriminator"):
+        for one, other in zip(getattr(mine, net).weights, getattr(model, net).weights, strict=True):
+            np.testing.assert_allclose(one, other, atol=2e-5, err_msg=one.path)  # float32
+
+
+def test_the_margin_is_the_mean_over_opinions():
+    pairs = [([3.0, 1.0], [1.0, 0.0]), ([2.0], [4.0])]
+    assert float(margin([tuple(map(tf.constant, pair)) for pair in pairs])) == pytest.approx((1.5 - 2) / 2)
+
+
+def test_another_seed_gives_other_weights():
+    for build in (dense, video):
+        for net in ("generator", "discriminator"):
+            one, other, same = (getattr(build(seed=seed), net).get_weights() for seed in (1, 2, 1))
+            assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(one, other, strict=True))
+            assert all((a == b).all() for a, b in zip(one, same, strict=True))
+
+
+def test_what_generate_draws_no_training_step_draws():
+    model = video()
+    for seed in (0, 3):
+        own = [part.numpy() for part in model.noise(2, draw_seed(seed))]
+        for step in range(5):
+            for drawn in model.noise(2, tf.constant([0, step], tf.int64)):
+                assert all(
+                    np.abs(drawn[:, ..., :2] - part[:, ..., :2]).max() > 1e-3 for part in own if part.ndim == drawn.ndim
+                )
+
+
+def test_content_and_motion_have_noise_of_their_own():
+    content, motion = (part.numpy().ravel() for part in video().noise(400, tf.constant([0, 1], tf.int64)))
+    assert abs(np.corrcoef(content[:800], motion[:800])[0, 1]) < 0.15
+
+
 def test_noise_differs_from_step_to_step_and_is_the_same_again():
     model = ready(dense())
     first = model.noise(4, model.step_seed())
@@ -211,6 +274,13 @@ def test_a_generator_whose_clips_are_all_alike_is_stopped():
     assert all(np.isfinite(weight.numpy()).all() for weight in model.weights)
 
 
+def test_only_steps_in_a_row_count_towards_a_collapse():
+    model = dense(patience=5)
+    for differs, count, alike_for in ((0.0, 2, 1), (0.0, 2, 2), (0.0, 1, 2), (0.5, 2, 0), (0.0, 2, 1)):
+        model.stop_if_alike(tf.constant(differs), tf.constant(count))  # a batch of one clip says nothing
+        assert int(model.alike_for) == alike_for
+
+
 def test_diversity_is_the_ratio_of_spreads():
     real = np.random.default_rng(0).normal(0, 0.4, (500, *CLIP)).astype("float32")
     assert float(diversity(real, real / 4)) == pytest.approx(0.25, rel=1e-4)
@@ -221,13 +291,12 @@ def test_diversity_is_the_ratio_of_spreads():
 # ------------------------------------------------------------------------------------------------------ video GAN
 
 
-def test_all_that_differs_between_frames_is_the_motion():
+def test_the_motion_of_later_frames_does_not_reach_earlier_ones():
     model = video()
     content, motion = model.noise(3, tf.constant([0, 5], tf.int64))
     frozen = np.zeros_like(motion)
     made = model.compose(content, motion)
     assert np.abs(np.diff(made, axis=1)).max() > 1e-3
-    # Causal: the noise of later frames does not reach earlier ones.
     later = motion.numpy().copy()
     later[:, 3:] += 1
     again = model.compose(content, later)
@@ -239,11 +308,60 @@ def test_all_that_differs_between_frames_is_the_motion():
 def test_compose_is_generate_with_noise_of_ones_own():
     model = video(condition=("up", "down"))
     words = ["up", "down", "up"]
-    noise = model.noise(3, tf.constant([0, 7], tf.int64))
+    noise = model.noise(3, draw_seed(7))
     np.testing.assert_array_equal(np.clip(model.compose(*noise, words), -1, 1), model.generate(3, words, seed=7))
     swapped = model.compose(*noise, words, ["down", "up", "up"])
     assert np.abs(swapped[0] - model.generate(3, words, seed=7)[0]).max() > 1e-5
     np.testing.assert_allclose(swapped[2], model.generate(3, words, seed=7)[2], atol=1e-6)
+
+
+def test_the_first_sentence_is_what_is_seen_and_the_second_the_motion():
+    model = video(condition=("up", "down"))
+    noise = model.noise(2, draw_seed(7))
+    ups, downs = ["up"] * 2, ["down"] * 2
+    first, other_motion, other_content = (
+        model.parts(*noise, *pair) for pair in ((ups, ups), (ups, downs), (downs, ups))
+    )
+    np.testing.assert_allclose(other_motion["objects"], first["objects"], atol=1e-6)
+    assert np.abs(other_motion["poses"] - first["poses"]).max() > 1e-4
+    assert np.abs(other_content["objects"] - first["objects"]).max() > 1e-6
+
+
+def test_clips_come_from_the_averaged_weights_and_so_do_presets():
+    model = video()
+    for one, other in zip(model.averaged.weights, model.generator.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    ready(model, rate=1e-2).fit(clips(), batch_size=4, epochs=8, verbose=0)
+    made = model.generate(2, seed=1)
+    assert [weight is averaged for weight, averaged in zip(model.preset_weights, model.averaged.weights, strict=True)]
+    raw = model.generator([*model.noise(2, draw_seed(1))])["clips"].numpy()
+    assert np.abs(made - np.clip(raw, -1, 1)).max() > 1e-4
+    again = video(seed=5)
+    again.set_preset_weights([weight.numpy() for weight in model.preset_weights])
+    np.testing.assert_array_equal(again.generate(2, seed=1), made)
+
+
+def test_sheets_fade_out_before_their_border():
+    sheets = VideoGAN((2, 32, 32, 3), width=4).parts(*VideoGAN((2, 32, 32, 3), width=4).noise(2, draw_seed(0)))[
+        "objects"
+    ]
+    cover = sheets[..., 3]
+    border = np.concatenate([cover[..., 0, :], cover[..., -1, :], cover[..., :, 0], cover[..., :, -1]])
+    assert border.max() <= 1 / (0.15 * 32) + 1e-6
+    assert cover.max() > 0.5
+
+
+def test_an_opinion_depends_on_the_condition_and_names_do_not():
+    model = video(condition=("a", "b"))
+    shown = tf.constant(clips(2))
+    looks = tf.gather(shown, model.looks(), axis=1)
+    one, other = (
+        model.discriminator([shown, looks, model.prepared(words, 2, False)]) for words in (["a", "b"], ["b", "a b"])
+    )
+    for mine, yours in zip(one["opinions"], other["opinions"], strict=True):
+        assert np.abs(mine - yours).max() > 1e-4
+    for mine, yours in zip(one["names"], other["names"], strict=True):
+        np.testing.assert_array_equal(mine, yours)
 
 
 def test_compose_refuses_noise_of_other_shapes():
@@ -262,11 +380,11 @@ def test_compose_refuses_noise_of_other_shapes():
         model.compose(content, motion, ["up", "down"])
 
 
-def test_averaged_weights_follow_the_formula():
-    model = ready(video(average=0.5))
+@pytest.mark.parametrize(("average", "keep"), [(0.5, 1 / 11), (0.05, 0.05)])
+def test_averaged_weights_follow_the_formula(average, keep):
+    model = ready(video(average=average))
     start = [weight.numpy() for weight in model.averaged.weights]
     model.fit(clips(), batch_size=8, verbose=0)
-    keep = min(0.5, 1 / 11)  # after the first step
     for old, new, weight in zip(start, model.averaged.weights, model.generator.weights, strict=True):
         np.testing.assert_allclose(new, keep * old + (1 - keep) * weight.numpy(), atol=1e-6)
 
@@ -284,6 +402,9 @@ def test_conditions_are_left_out_as_often_as_asked():
     left_out = float(np.mean(model.prepared(np.zeros((400, 1), int), 400, True) == 0))
     assert left_out == pytest.approx(0.3, abs=0.07)
     assert not np.any(model.prepared(np.zeros((400, 1), int), 400, False) == 0)
+    before = model.prepared(np.zeros((400, 1), int), 400, True).numpy()
+    model.optimizer.iterations.assign(1)  # the next step leaves out others
+    assert np.any(before != model.prepared(np.zeros((400, 1), int), 400, True).numpy())
 
 
 @pytest.mark.parametrize(("known", "said", "right"), [

@@ -10,10 +10,10 @@ from scipy.ndimage import gaussian_filter
 import vidgen_tf as vg
 from vidgen_tf import metrics, presets
 from vidgen_tf.judge import Judge
-from vidgen_tf.quiet import keras
+from vidgen_tf.quiet import keras, tf
 from vidgen_tf.worlds.shapes import agrees
 
-CLIP = (4, 8, 8, 3)
+CLIP = (4, 8, 12, 3)  # not square, so that width and height cannot be mistaken
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +39,13 @@ def test_it_reads_held_out_clips(judge, real, label):
     assert agrees(real.truth, judge.read(real.clips), (label,)).mean() >= GOALS[label]
 
 
-GOALS = {"color": 0.99, "shape": 0.97, "size": 0.97, "motion": 0.89}  # of whole clips: all their things right
+GOALS = {"color": 0.99, "shape": 0.97, "size": 0.97, "motion": 0.94}  # of whole clips: all their things right
 
 
 def test_the_card_tells_how_many_things_are_right():
     scores = presets.card("judge-shapes")["record"]["scores"]
-    for label, least in {"color": 0.97, "shape": 0.97, "size": 0.97, "motion": 0.93}.items():  # motion: see LOG.md
-        assert scores[label] >= least, label
+    for label in ("color", "shape", "size", "motion"):
+        assert scores[label] >= 0.97, label
 
 
 def test_it_reads_the_motion_of_a_single_thing(judge):
@@ -183,6 +183,49 @@ def test_a_saved_judge_comes_back_the_same(tmp_path):
     assert again.features(clips).tobytes() == model.features(clips).tobytes()
 
 
+def test_places_are_pixels_across_the_frame(monkeypatch):
+    model, clips = small(), batch(1)[0]
+    said = np.zeros((1, 3, sum(model.sizes)), np.float32)
+    said[..., 0] = [9, -9, -9]  # only the first colour is there
+    said[..., -8:] = np.tile([0.5, -0.5], 4)  # of 12 × 8 pixels: x = 9, y = 2
+    truth = {"color": np.array([[0, -1]]), "kind": np.array([[0, -1]]), "count": np.array([1])}
+    truth["position"] = np.full((1, 4, 2, 2), np.nan, np.float32)
+    truth["position"][:, :, 0] = 9, 2
+    model.compute_loss(clips, truth, tf.constant(said))
+    assert float(model.terms["pixels"].result()) == pytest.approx(0, abs=1e-5)
+    monkeypatch.setattr(model, "_in_batches", lambda *_: tf.constant(said))
+    reading = model.read(clips)
+    np.testing.assert_allclose(reading["position"][0, :, 0], np.tile([9, 2], (4, 1)))
+    np.testing.assert_array_equal(reading["color"], [[0, -1]])
+    np.testing.assert_array_equal(reading["count"], [1])
+
+
+def test_it_lists_two_things_at_most_and_counts_what_it_lists(monkeypatch):
+    model = small()
+    said = np.zeros((1, 3, sum(model.sizes)), np.float32)
+    said[..., 0] = [1, 5, 3]
+    monkeypatch.setattr(model, "_in_batches", lambda *_: tf.constant(said))
+    reading = model.read(batch(1)[0])
+    np.testing.assert_array_equal(reading["color"], [[1, 2]])
+    np.testing.assert_array_equal(reading["count"], [2])
+
+
+def test_a_batch_without_things_has_a_finite_loss():
+    model, (clips, truth) = small(), batch()
+    nothing = truth | {"color": np.full_like(truth["color"], -1), "kind": np.full_like(truth["kind"], -1)}
+    model.compile("adam")
+    assert np.isfinite(model.evaluate(clips, nothing, verbose=0, return_dict=True)["loss"])
+
+
+@pytest.mark.parametrize("bad", [
+    {"clip_shape": 5}, {"clip_shape": (4, 8, 8)}, {"labels": {"k": 0}}, {"labels": {"position": 2}}, {"labels": ["k"]},
+    {"colors": 1}, {"label_weights": {"shape": "x"}}, {"label_weights": {"shape": -3.0}}, {"feature_size": 0},
+])  # fmt: skip
+def test_bad_arguments_are_refused(bad):
+    with refuses("expected"):
+        Judge(**{"clip_shape": CLIP} | bad)
+
+
 def test_features_do_not_depend_on_the_batch():
     model, clips = small(), batch()[0]
     np.testing.assert_allclose(model.features(clips, batch_size=1), model.features(clips), atol=1e-5)
@@ -191,7 +234,7 @@ def test_features_do_not_depend_on_the_batch():
 
 def test_bad_clips_are_refused():
     model, clips = small(), batch()[0]
-    for bad, word in ((clips[:, :-1], "(4, 8, 8, 3)"), (clips * 9, "[-1, 1]"), (clips[0], "5 axes"), (None, "array")):
+    for bad, word in ((clips[:, :-1], "(4, 8, 12, 3)"), (clips * 9, "[-1, 1]"), (clips[0], "5 axes"), (None, "array")):
         for use in (model.features, model.read):
             with refuses(word):
                 use(bad)

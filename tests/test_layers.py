@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import refuses
 
 from vidgen_tf.layers import Place, bilinear, soft_argmax
 from vidgen_tf.quiet import tf
@@ -92,6 +93,16 @@ def test_a_pose_can_be_learned_from_a_picture():
 def test_a_point_that_is_no_number_has_a_value_that_is_none():
     values = bilinear(tf.ones((1, 3, 3, 2)), tf.constant([[[1.0, np.nan], [1.0, 1.0]]]))
     np.testing.assert_array_equal(values, [[[np.nan, np.nan], [1, 1]]])
+
+
+@pytest.mark.parametrize(
+    ("sheets", "poses"), [((4, 4, 2), (1, 3, 4)), ((1, 4, 4, 2), (3, 4)), ((1, 4, 4, 2), (1, 3, 3))]
+)
+def test_other_numbers_of_axes_are_refused(sheets, poses):
+    with refuses("expected", str(sheets)):
+        Place()(tf.zeros(sheets), tf.zeros(poses))
+    with refuses("expected", str(sheets)):
+        bilinear(tf.zeros(sheets), tf.zeros((*poses[:-1], 3)))
 
 
 # ------------------------------------------------------------------------------------------------- soft argmax

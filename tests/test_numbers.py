@@ -176,3 +176,10 @@ def test_read_refuses_other_sizes():
         Numbers().read(noise(3, 2, 28, 28, 1))
     with refuses("float32"):
         Numbers().read(noise(3, 1, 28, 28, 1).astype(float))
+
+
+def test_scores_of_all_numbers_are_full_marks_and_of_noise_none():
+    world = Numbers()
+    assert world.scores(world.render(EVERY)) == {"readable": 1.0, "modes": 1.0}
+    assert world.scores(world.render([0])) == {"readable": 1.0, "modes": 0.01}  # 00 is a number too
+    assert world.scores(np.zeros((3, *world.clip_shape), np.float32)) == {"readable": 0.0, "modes": 0.0}

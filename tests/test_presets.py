@@ -39,6 +39,7 @@ def small(folder):
         "world_config": window,
         "test_config": window | {"part": "test"},
         "steps": 3,
+        "seed": 3,
     }
     (folder / "small.json").write_text(json.dumps(card))
     return "small"
@@ -211,7 +212,15 @@ def test_a_wrong_byte_anywhere_is_refused_or_harmless_even_without_a_hash(tmp_pa
 def test_training_writes_a_card_and_weights_that_load(folder, small, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
+    drawn, dataset = [], vidgen_tf.Footage.dataset
+    monkeypatch.setattr(
+        vidgen_tf.Footage,
+        "dataset",
+        lambda self, size, seed, **options: (drawn.append(seed), dataset(self, size, seed, **options))[1],
+    )
     model = presets.train(small, out, steps=2, verbose=0)
+    assert drawn == [3, 4]  # training by the recipe's seed, the score by the next
+    assert float(model.optimizer.learning_rate) < 1e-9  # it falls to zero
     assert set(tree(out)) == {"small.json", "small.npz"}
     card = json.loads((out / "small.json").read_text())
     assert card["recipe"] == presets.card(small)["recipe"]

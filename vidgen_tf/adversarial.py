@@ -18,9 +18,7 @@ A. Odena, C. Olah, J. Shlens: Conditional Image Synthesis with Auxiliary Classif
 https://arxiv.org/abs/1610.09585 (the naming loss)
 """
 
-import numpy as np
-
-from vidgen_tf.clips import check_count, check_seed
+from vidgen_tf.clips import check_count, check_number, check_seed
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.video_model import VideoModel
 
@@ -55,12 +53,10 @@ class AdversarialModel(VideoModel):
         super().__init__(clip_shape, **kwargs)
         if loss not in LOSSES:
             raise ValueError(f"loss is {loss!r}, but one of {', '.join(LOSSES)} was expected.")
-        for name, value, least in (("penalty", penalty, 0), ("penalty_share", penalty_share, 0)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < np.inf:
-                raise ValueError(f"{name} is {value!r}, but a number from {least} was expected.")
+        self.loss_kind, self.penalty = loss, check_number(penalty, "penalty")
+        self.penalty_share = check_number(penalty_share, "penalty_share")
         if not 0 < penalty_share <= 1:
             raise ValueError(f"penalty_share is {penalty_share}, but a share above 0 and at most 1 was expected.")
-        self.loss_kind, self.penalty, self.penalty_share = loss, float(penalty), float(penalty_share)
         self.patience, self.seed = check_count(patience, "patience"), check_seed(seed)
         self.alike_for = self.add_weight(shape=(), dtype="int32", trainable=False, name="alike_for")
 
@@ -106,15 +102,14 @@ class AdversarialModel(VideoModel):
 
     def losses_of(self, clips, condition, training):
         """What the two networks lower, `loss` (the generator's) and `discriminator_loss` (penalties included); the mean
-        `margin` D(real) - D(made); and `diversity`: how much made clips differ, as a share of what real ones do."""
+        `margin` D(real) - D(made); and `diversity`: how much made clips differ, as a share of what real ones do. In
+        `evaluate` all batches share one draw of noise."""
         condition = self.prepared(condition, tf.shape(clips)[0], training)
         made = self.make(self.noise(tf.shape(clips)[0], self.step_seed()), condition, training)
         opinions, misnamed = self.rate_both(clips, made, condition, training)
         return {
-            "loss": sum(self.generator_loss(*pair) for pair in opinions) + self.naming_loss(misnamed[1], misnamed[0]),
-            "discriminator_loss": sum(self.discriminator_loss(*pair) for pair in opinions)
-            + self.penalties(clips, made, condition, training)
-            + self.naming_loss(misnamed[0]),
+            "loss": self.generator_pays(opinions, misnamed),
+            "discriminator_loss": self.discriminator_pays(opinions, misnamed, clips, made, condition, training),
             "margin": margin(opinions),
             "diversity": diversity(clips, made),
         }
@@ -132,6 +127,15 @@ class AdversarialModel(VideoModel):
         twice = None if condition is None else tf.concat([condition, condition], axis=0)
         opinions, misnamed = self.rate(tf.concat([clips, made], axis=0), twice, training)
         return [tf.split(logits, 2) for logits in opinions], tf.stack(tf.split(misnamed, 2))
+
+    def generator_pays(self, opinions: list, misnamed: tf.Tensor) -> tf.Tensor:
+        """All that the generator lowers: a scalar from pairs of logits and from how misnamed real and made clips are."""
+        return sum(self.generator_loss(*pair) for pair in opinions) + self.naming_loss(misnamed[1], misnamed[0])
+
+    def discriminator_pays(self, opinions: list, misnamed: tf.Tensor, clips, made, condition, training) -> tf.Tensor:
+        """All that the discriminator lowers, penalties included: a scalar."""
+        loss = sum(self.discriminator_loss(*pair) for pair in opinions) + self.naming_loss(misnamed[0])
+        return loss + self.penalties(clips, made, condition, training)
 
     def naming_loss(self, misnamed: tf.Tensor, allowed=0.0) -> tf.Tensor:
         """What it costs that clips are misnamed by more than is allowed: a scalar from nats (batch, names)."""
@@ -173,20 +177,17 @@ class AdversarialModel(VideoModel):
             made = self.make(self.noise(tf.shape(clips)[0], self.step_seed()), condition, True)
             with tape.stop_recording(), tf.GradientTape() as inner:
                 opinions, misnamed = self.rate_both(clips, made, condition, True)
-                discriminator_loss = sum(self.discriminator_loss(*pair) for pair in opinions)
-                discriminator_loss += self.penalties(clips, made, condition, True)
-                discriminator_loss += self.naming_loss(misnamed[0])
+                discriminator_loss = self.discriminator_pays(opinions, misnamed, clips, made, condition, True)
             with tape.stop_recording():
                 differs = diversity(clips, made)
-                with tf.control_dependencies(self.stop_if_alike(differs)):
+                with tf.control_dependencies(self.stop_if_alike(differs, tf.shape(clips)[0])):
                     slopes = inner.gradient(discriminator_loss, self.discriminator.trainable_variables)
                 slopes = finite(slopes, discriminator_loss)
                 self.discriminator_optimizer.apply(slopes, self.discriminator.trainable_variables)
             # The same made clips, rated by the discriminator that has just learned from them; real ones as before it did.
-            rated, again_misnamed = self.rate(made, condition, True)
-            pairs = zip(opinions, rated, strict=True)
-            loss = sum(self.generator_loss(tf.stop_gradient(real), again) for (real, _), again in pairs)
-            loss += self.naming_loss(again_misnamed, tf.stop_gradient(misnamed[0]))
+            rated, misnamed_now = self.rate(made, condition, True)
+            pairs = [(tf.stop_gradient(real), now) for (real, _), now in zip(opinions, rated, strict=True)]
+            loss = self.generator_pays(pairs, [tf.stop_gradient(misnamed[0]), misnamed_now])
         slopes = finite(tape.gradient(loss, self.generator.trainable_variables), loss)
         self.optimizer.apply(slopes, self.generator.trainable_variables)
         self.after_step()
@@ -196,9 +197,10 @@ class AdversarialModel(VideoModel):
             self.terms[name].update_state(value, sample_weight=tf.shape(clips)[0])
         return self.get_metrics_result()
 
-    def stop_if_alike(self, differs: tf.Tensor) -> list[tf.Operation]:
-        """What a step must wait for: training stops once the diversity has been next to nothing for `patience` steps."""
-        alike = tf.where(differs < COLLAPSED, self.alike_for + 1, 0)
+    def stop_if_alike(self, differs: tf.Tensor, count: tf.Tensor) -> list[tf.Operation]:
+        """What a step must wait for: training stops once the diversity has been next to nothing for `patience` steps.
+        A batch of one clip says nothing about that."""
+        alike = tf.where(count < 2, self.alike_for, tf.where(differs < COLLAPSED, self.alike_for + 1, 0))
         check = tf.debugging.assert_less(
             alike, self.patience,
             f"the generator collapsed, its clips have been all alike for {self.patience} steps; "
@@ -223,7 +225,12 @@ class AdversarialModel(VideoModel):
         return None
 
     def draw(self, count, condition, seed):
-        return self.make(self.noise(count, tf.constant([0, seed], tf.int64)), condition, False)
+        return self.make(self.noise(count, draw_seed(seed)), condition, False)
+
+
+def draw_seed(seed: int) -> tf.Tensor:
+    """The seed of the noise for `generate`: none of those that training draws from."""
+    return tf.constant([-4, seed], tf.int64)
 
 
 def finite(slopes: list[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:

@@ -29,11 +29,14 @@ MAX_VALUES = 2**29  # numbers in a clip that is read: 2 GiB as float32
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
-def check_clips(clips: np.ndarray, *, batch: bool = True, name: str = "clips") -> np.ndarray:
+def check_clips(
+    clips: np.ndarray, clip_shape: tuple[int, int, int, int] | None = None, *, batch: bool = True, name: str = "clips"
+) -> np.ndarray:
     """The clips as they came, if they keep the convention.
 
     Args:
         clips: float32 (count, time, height, width, channels), or without the first axis if not `batch`.
+        clip_shape: what each clip's shape must be; None for any.
         batch: whether a leading batch axis is expected.
         name: what the message calls the array.
 
@@ -41,7 +44,7 @@ def check_clips(clips: np.ndarray, *, batch: bool = True, name: str = "clips") -
         The same array (a tensor comes back as an array).
 
     Raises:
-        ValueError: for the wrong number of axes, an empty axis, channels other than 1 or 3,
+        ValueError: for the wrong number of axes, an empty axis, channels other than 1 or 3, another `clip_shape`,
             a type other than float32, NaN, or values outside [-1, 1].
     """
     clips = as_array(clips, name)
@@ -55,6 +58,10 @@ def check_clips(clips: np.ndarray, *, batch: bool = True, name: str = "clips") -
         raise ValueError(f"{name} has {clips.shape[-1]} channels in its last axis, but 1 or 3 were expected.")
     if 0 in clips.shape:
         raise ValueError(f"{name} has shape {clips.shape}: no axis may be empty; give at least one frame.")
+    if clip_shape is not None and clips.shape[-4:] != tuple(clip_shape):
+        raise ValueError(
+            f"{name} of shape {clips.shape[-4:]} came, but {tuple(clip_shape)} was expected; cut or resize them."
+        )
     if clips.dtype != np.float32:
         mend = "to_float(clips)" if clips.dtype == np.uint8 else "clips.astype('float32')"
         raise ValueError(f"{name} has type {clips.dtype}, but float32 was expected; call {mend}.")
@@ -100,6 +107,15 @@ def check_count(count: int, name: str = "count", *, least: int = 1) -> int:
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
         raise ValueError(f"{name} is {count!r}, but a whole number of at least {least} was expected.")
     return int(count)
+
+
+def check_number(value: float, name: str, least: float = 0, below: float = np.inf) -> float:
+    """The number as a float, if it is at least `least` and smaller than `below`; else ValueError."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not least <= value < below:
+        to = f" to below {below:g}" if below < np.inf else ""
+        raise ValueError(f"{name} is {value!r}, but a number from {least:g}{to} was expected.")
+    return float(value)
 
 
 def check_seed(seed: int) -> int:

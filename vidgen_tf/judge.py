@@ -18,9 +18,10 @@ T. Unterthiner et al.: Towards Accurate Generative Models of Video. 2018, https:
 
 import numpy as np
 
-from vidgen_tf.clips import check_clips, check_count
+from vidgen_tf.clips import check_clips, check_count, check_number
 from vidgen_tf.layers import soft_argmax
 from vidgen_tf.quiet import keras, tf
+from vidgen_tf.video_model import check_clip_shape
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -32,7 +33,7 @@ class Judge(keras.Model):
 
     Args:
         clip_shape: (time, height, width, channels).
-        colors: how many colours a thing can have.
+        colors: how many colours a thing can have, at least 2.
         labels: name to number of classes, for each thing.
         feature_size: numbers in a clip's features.
         width: channels of the first convolution.
@@ -47,17 +48,26 @@ class Judge(keras.Model):
 
     def __init__(self, clip_shape, colors=6, labels=None, feature_size=128, width=24, label_weights=None, **kwargs):
         super().__init__(**kwargs)
-        self.clip_shape = tuple(check_count(size, "each size in clip_shape") for size in clip_shape)
-        self.labels = dict({"shape": 4, "size": 3, "motion": 9} if labels is None else labels)
+        self.clip_shape = check_clip_shape(clip_shape)
+        labels = {"shape": 4, "size": 3, "motion": 9} if labels is None else labels
+        if not isinstance(labels, dict) or {"count", "color", "present", "position", "pixels", "loss"} & set(labels):
+            raise ValueError(
+                f"labels is {labels!r:.80}, but names to numbers of classes, as in {{'shape': 4}}, were expected; "
+                "count, color, present, position, pixels and loss are taken."
+            )
+        self.labels = {name: check_count(classes, f"labels[{name!r}]") for name, classes in labels.items()}
         self.colors, self.feature_size, self.width = (
-            check_count(colors, "colors"),
+            check_count(colors, "colors", least=2),
             check_count(feature_size, "feature_size"),
             check_count(width, "width"),
         )
         unknown = sorted(set(label_weights or {}) - set(self.labels))
         if unknown:
             raise ValueError(f"label_weights names {unknown}, but the labels are {list(self.labels)}.")
-        self.label_weights = dict.fromkeys(self.labels, 1.0) | (label_weights or {})
+        weights = {
+            name: check_number(weight, f"label_weights[{name!r}]") for name, weight in (label_weights or {}).items()
+        }
+        self.label_weights = dict.fromkeys(self.labels, 1.0) | weights
         self.truth = ("count", "color", *self.labels, "position")
         self.term_names = ("present", *self.labels, "position")
         self.sizes = [1, *self.labels.values(), 2 * self.clip_shape[0]]  # of the answers for one colour
@@ -83,7 +93,8 @@ class Judge(keras.Model):
         active = lambda x: layers.LeakyReLU(negative_slope=0.2)(layers.BatchNormalization()(x))  # noqa: E731
         clips = keras.Input(self.clip_shape)
 
-        few = clips[:, time // 6 :: max(1, time // 3)]
+        apart = max(1, time // 3)
+        few = clips[:, time // 6 : time // 6 + 3 * apart : apart]
         x = keras.ops.reshape(few, (-1, *self.clip_shape[1:]))
         for channels, kernel, stride in ((width, 3, 1), (2 * width, 4, 2), (2 * width, 3, 1), (4 * width, 4, 2)):
             x = active(layers.Conv2D(channels, kernel, stride, "same")(x))
@@ -136,7 +147,7 @@ class Judge(keras.Model):
         said = answers["present"][..., 0]
         loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(present, said)) * self.colors
         self.terms["color"].update_state(tf.reduce_all((said > 0) == (present > 0), axis=-1))
-        things = tf.reduce_sum(present)
+        things = tf.maximum(tf.reduce_sum(present), 1)
         for name in self.labels:
             wanted = tf.reduce_sum(slot * tf.cast(y[name], tf.float32)[..., None], axis=1)  # (batch, colors)
             wanted = tf.cast(wanted, tf.int32)
@@ -168,7 +179,7 @@ class Judge(keras.Model):
         return self._in_batches(self.eye, clips, batch_size)
 
     def read(self, clips: np.ndarray, batch_size: int = 64) -> dict[str, np.ndarray]:
-        """What the judge sees, in the form of a world's `read`: "count" (n,), "color" and each label (n, 2) in the
+        """What the judge sees of the two things that it is surest of: "count" (n,), "color" and each label (n, 2) in the
         order of colours, -1 where a thing is absent, and "position" float32 (n, time, 2 things, 2) in pixels.
 
         Raises:
@@ -184,7 +195,7 @@ class Judge(keras.Model):
         order = np.argsort(color, axis=1)
         likely, there = np.take_along_axis(likely, order, 1), np.take_along_axis(there, order, 1)
         time, height, width = self.clip_shape[:3]
-        found = {"count": (said > 0).sum(axis=1), "color": np.where(there, likely, -1)}
+        found = {"count": there.sum(axis=1), "color": np.where(there, likely, -1)}
         rows = np.arange(len(said))[:, None]
         for name in self.labels:
             found[name] = np.where(there, answers[name].argmax(-1)[rows, likely], -1)
@@ -194,9 +205,7 @@ class Judge(keras.Model):
         return found
 
     def _in_batches(self, network: keras.Model, clips: np.ndarray, batch_size: int) -> np.ndarray:
-        clips = check_clips(clips)
+        clips = check_clips(clips, self.clip_shape)
         check_count(batch_size, "batch_size")
-        if clips.shape[1:] != self.clip_shape:
-            raise ValueError(f"The judge reads clips {self.clip_shape}, but got {clips.shape[1:]}; resize or cut them.")
         parts = range(0, len(clips), batch_size)
         return np.concatenate([network(clips[start : start + batch_size], training=False).numpy() for start in parts])

@@ -1,4 +1,6 @@
-"""Blocks that several networks use. Warping: each point of a new frame looks up its colour in a given picture.
+"""Blocks that several networks use: warping (`bilinear`, `Place`), and where something is (`soft_argmax`).
+
+To warp is to let each point of a new frame look up its colour in a given picture.
 
 Points are (x, y) in pixels, x to the right and y down; the centre of the first pixel is (0, 0). Between pixels colours
 are mixed linearly, so a warp has a slope by where it looks: a network can learn where to move things.
@@ -23,7 +25,15 @@ def bilinear(pictures: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
 
     Returns:
         (batch, points, channels).
+
+    Raises:
+        ValueError: for other numbers of axes.
     """
+    if len(pictures.shape) != 4 or len(points.shape) != 3 or points.shape[-1] != 2:
+        raise ValueError(
+            f"pictures {tuple(pictures.shape)} and points {tuple(points.shape)} came, but (batch, height, width, channels) "
+            "and (batch, points, 2) were expected."
+        )
     batch, height, width, channels = (tf.shape(pictures)[0], *pictures.shape[1:])
     bordered = tf.pad(pictures, ((0, 0), (1, 1), (1, 1), (0, 0)))
     # Each pixel beside its neighbours to the right, below, and below to the right: one look-up finds all four.
@@ -49,10 +59,18 @@ class Place(keras.layers.Layer):
     (batch, time, height, width, channels). A pose is (x, y, log size, angle): where the sheet's centre lies, in halves
     of the frame's longer side from its middle; how large it is, 0 for as large as the frame; and its turn in radians,
     clockwise on the screen.
+
+    Raises:
+        ValueError: for other numbers of axes.
     """
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+    def __call__(self, sheets, poses):
+        if len(sheets.shape) != 4 or len(poses.shape) != 3 or poses.shape[-1] != 4:
+            raise ValueError(
+                f"sheets {tuple(sheets.shape)} and poses {tuple(poses.shape)} came, but (batch, height, width, channels) "
+                "and (batch, time, 4) were expected."
+            )
+        return super().__call__(sheets, poses)
 
     def call(self, sheets, poses):
         height, width, channels = sheets.shape[1:]

@@ -96,12 +96,9 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
         scores = world.scores(clips, asked)
         if "judge" in recipe:
             features = load(recipe["judge"]).features
-            real, still = (
-                features(world.sample(len(asked), seed + 1).clips),
-                frozen(world.render(asked, seed + 2).clips),
-            )
-            for key, others in (("frechet", clips), ("frechet_frozen", still)):
-                scores[key] = frechet_distance(real, features(others))
+            real, still = (world.sample(len(asked), seed + more).clips for more in (1, 2))
+            for key, others in (("frechet", clips), ("frechet_frozen", frozen(still))):
+                scores[key] = frechet_distance(features(real), features(others))
         return scores
     if not getattr(model, "compiled", False):
         model.compile()
@@ -123,6 +120,7 @@ def train(
     Raises:
         ValueError: for an unknown name, or steps below 1.
         FileNotFoundError: where the folder is missing; found out before training.
+        OSError: where the folder has too little space for the weights; found out before training.
     """
     import vidgen_tf
 

@@ -153,6 +153,9 @@ class VideoModel(keras.Model):
 
     def fit(self, x=None, y=None, **kwargs):
         """`keras.Model.fit`, after a look at the data: x is clips or a dataset of batches, y the condition."""
+        for name in ("sample_weight", "class_weight"):
+            if kwargs.get(name) is not None:
+                raise ValueError(f"{name} was given, but all clips weigh the same here; leave it out.")
         x, y = self.check_data(x, y)
         validation = kwargs.get("validation_data")
         if isinstance(validation, tuple):
@@ -195,7 +198,12 @@ class VideoModel(keras.Model):
                 raise ValueError(
                     "A condition came beside a dataset; zip it into the dataset: pairs (clips, condition)."
                 )
-            if isinstance(x.element_spec, tuple):
+            if isinstance(x.element_spec, tuple) and len(x.element_spec) > 2:
+                raise ValueError(
+                    f"The dataset holds {len(x.element_spec)} things side by side, but batches of clips, or pairs "
+                    "(clips, condition), were expected."
+                )
+            if isinstance(x.element_spec, tuple) and len(x.element_spec) == 2:
                 self.check_condition_spec(x.element_spec[1])
         elif x is None or isinstance(x, (np.ndarray, tf.Tensor, list, tuple)):
             x = check_clips(x)

@@ -16,8 +16,8 @@ https://arxiv.org/abs/1504.00702 (the discriminator's paths)
 
 import numpy as np
 
-from vidgen_tf.adversarial import AdversarialModel
-from vidgen_tf.clips import as_array, check_count
+from vidgen_tf.adversarial import AdversarialModel, draw_seed
+from vidgen_tf.clips import as_array, check_count, check_number
 from vidgen_tf.layers import Place, soft_argmax
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary
@@ -129,6 +129,13 @@ def _joined(vectors: list):
 
 
 PATH_SIZE = 64  # numbers of the motion latent of a frame
+# Poses are (x, y, log size, angle), in halves of a frame, in logarithms, in radians. Their spread at the start, before
+# training: only a little of turning, since a sheet seen at all angles is learned as a mixture of all (a star, LOG.md).
+START_SPREAD = [0.45, 0.45, 0.45, 0.03]
+SPEED = np.array([0.17, 0.17, 0.4, 0.17])  # before training, as a share of FARTHEST
+FARTHEST = np.array([6.0, 6.0, 1.6, 4.0], "float32")  # steps of a whole clip; a real circle takes up to 5.8 halves
+OFF_CENTRE = 0.85  # no place lies farther out, in halves of the frame
+SIZES = (-1.4, 0.0)  # logarithms of the smallest and of the largest sheet; 0 fills the frame
 LOOKS = 4  # frames of a clip that are looked at one by one
 
 
@@ -139,8 +146,9 @@ class VideoGAN(AdversarialModel):
     The content latent (batch, content_size) is the same for all frames of a clip. Convolutional networks paint from it,
     once, the background and the objects, each on a transparent sheet. The motion latents (batch, time, 64) are a
     recurrent network's path through noise (batch, time + 1, motion_size), and it knows the time. They are all that
-    differs between frames: from each comes a step by which an object moves, grows and turns, and the frame is the sheets
-    laid over the background. So objects last, but cannot bend, and the background stands still.
+    differs between frames: from each comes a heading, and from the first noise a speed, by which an object moves, grows
+    and turns; the frame is the sheets laid over the background. So objects last, but cannot bend, and the background
+    stands still.
 
     The discriminator has two opinions: of the clip (of each channel of what it sees in a frame it keeps only where and
     how strong that is: paths over all frames), and of four of its frames, seen closely one by one. Clips are drawn with
@@ -150,7 +158,8 @@ class VideoGAN(AdversarialModel):
     int (count, columns), -1 for one that is left open, where `condition` lists how many classes each column has.
     In training it is left out now and then (`drop`), so `generate` works without one. The discriminator rates how well
     clip and condition agree (a projection), and also has to name the condition's words, once from the four frames and
-    once from the clip: what decides a word, such as a corner or a turn, is learned much faster by name.
+    once from the clip: what decides a word, such as a corner or a turn, is learned much faster by name. Behind objects the
+    background never hears the condition: who must ask for a ground needs another family.
 
     Args:
         clip_shape: (time, height, width, channels).
@@ -183,12 +192,8 @@ class VideoGAN(AdversarialModel):
             raise ValueError(
                 f"objects is 0, so nothing would move in {self.clip_shape[0]} frames; at least 1 was expected."
             )
-        for name, value in (("drop", drop), ("average", average)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
-                raise ValueError(f"{name} is {value!r}, but a number from 0 to below 1 was expected.")
-        if isinstance(naming, bool) or not isinstance(naming, (int, float)) or not 0 <= naming < np.inf:
-            raise ValueError(f"naming is {naming!r}, but a number from 0 was expected.")
-        self.naming, self.drop, self.average = float(naming), float(drop), float(average)
+        self.naming = check_number(naming, "naming")
+        self.drop, self.average = check_number(drop, "drop", below=1), check_number(average, "average", below=1)
         self.vocabulary = None if condition is None else Vocabulary(condition)
         self.conditional = condition is not None
         self.halvings = max(1, int(np.ceil(np.log2(max(self.clip_shape[1:3]) / 4))))  # down to at most 4 × 4
@@ -263,17 +268,20 @@ class VideoGAN(AdversarialModel):
             recurrent_initializer=keras.initializers.Orthogonal(seed=self.random),
         )  # fmt: skip
         path = gru(steps, initial_state=self._dense(first, PATH_SIZE, "tanh"))  # (batch, time, 64): the motion latents
-        # Three hands, which turn once, twice and three times in a clip, tell the time: with them, a latent that stays
-        # the same draws a circle, or runs to a wall and back.
-        hands = np.arange(1, 4) * 2 * np.pi * np.linspace(0, 1, time)[:, None]
-        clock = np.concatenate([np.cos(hands), np.sin(hands)], axis=-1).astype("float32")
-        path = _joined([path, *[path * clock[:, hand, None] for hand in range(clock.shape[-1])]])
-        # A little of turning only: a sheet seen at all angles is learned as a mixture of all.
-        start = _spread(self._dense(_leaky(self._dense(first, 64)), 4), [0.45, 0.45, 0.45, 0.03])
-        step = keras.ops.tanh(_spread(self._dense(path, 4), [0.17, 0.17, 0.4, 0.12]))
-        step = step * np.array([6.0, 6.0, 1.6, 4.0], "float32") / time  # at most: six halves of a frame in a clip
+        lasting = _leaky(self._dense(first, PATH_SIZE))  # the same in all frames
+        path = _joined([path, repeat(lasting)])
+        # A hand that turns once in a clip tells the time: with it, a latent that stays the same draws a circle.
+        around = 2 * np.pi * np.linspace(0, 1, time, dtype="float32")[:, None]
+        path = _joined([path, path * np.cos(around), path * np.sin(around)])
+        start = _spread(self._dense(_leaky(self._dense(first, 64)), 4), START_SPREAD)
+        # A step is a speed, one for the whole clip, times a heading. Headings are normalised; only a speed can stop a
+        # thing, and the sentence decides it. Normalised steps were made small in all clips, and nothing turned.
+        bias = keras.initializers.Constant(np.log(SPEED / (1 - SPEED)))
+        speed = keras.layers.Dense(4, "sigmoid", kernel_initializer=self._normal(0.05), bias_initializer=bias)(lasting)
+        step = repeat(speed) * keras.ops.tanh(_spread(self._dense(path, 4), 1.0)) * FARTHEST / time
         way = keras.ops.expand_dims(start, 1) + keras.ops.cumsum(step, axis=1)
-        place, size = 0.85 * keras.ops.tanh(way[..., :2]), 0.7 * keras.ops.tanh(way[..., 2:3]) - 0.7
+        middle, half = (SIZES[0] + SIZES[1]) / 2, (SIZES[1] - SIZES[0]) / 2
+        place, size = OFF_CENTRE * keras.ops.tanh(way[..., :2]), half * keras.ops.tanh(way[..., 2:3]) + middle
         return keras.ops.concatenate([place, size, way[..., 3:]], axis=-1)
 
     def _generator(self, name) -> keras.Model:
@@ -417,7 +425,7 @@ class VideoGAN(AdversarialModel):
             average.assign(keep * average + (1 - keep) * weight)
 
     def draw(self, count, condition, seed):
-        return self.compose(*self.noise(count, tf.constant([0, seed], tf.int64)), condition)
+        return self.compose(*self.noise(count, draw_seed(seed)), condition)
 
     def compose(self, content, motion, condition=None, motion_condition=None) -> np.ndarray:
         """Clips from noise of your own, so that content and motion can come from different clips: `parts()["clips"]`."""

@@ -126,12 +126,7 @@ class Numbers(World):
         Raises:
             ValueError: for clips that break the convention or have another shape.
         """
-        clips = check_clips(clips)
-        if clips.shape[1:] != self.clip_shape:
-            raise ValueError(
-                f"clips has clips of shape {clips.shape[1:]}, but {self.clip_shape} was expected; "
-                "take one frame at this world's size."
-            )
+        clips = check_clips(clips, self.clip_shape)
         known = self._pictures.reshape(self.modes, -1).astype(np.float64)
         shown = clips.reshape(len(clips), -1).astype(np.float64)
         number = (shown @ known.T).argmax(axis=1)  # the nearest, since all values of all numbers are ±1
