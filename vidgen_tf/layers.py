@@ -64,13 +64,13 @@ class Place(keras.layers.Layer):
         ValueError: for other numbers of axes.
     """
 
-    def __call__(self, sheets, poses):
+    def __call__(self, sheets, poses, **options):  # what `call` raises, Keras would wrap into many lines
         if len(sheets.shape) != 4 or len(poses.shape) != 3 or poses.shape[-1] != 4:
             raise ValueError(
                 f"sheets {tuple(sheets.shape)} and poses {tuple(poses.shape)} came, but (batch, height, width, channels) "
                 "and (batch, time, 4) were expected."
             )
-        return super().__call__(sheets, poses)
+        return super().__call__(sheets, poses, **options)
 
     def call(self, sheets, poses):
         height, width, channels = sheets.shape[1:]
