@@ -218,11 +218,11 @@ ANSWERS = {
     ),
     "03.1": (
         [
-            lambda background, sheet: background * (1 - sheet[..., 3:]) + sheet[..., :3],
             lambda background, sheet: background - background * sheet[..., -1:] + sheet[..., :-1],
         ],
         [
             (lambda background, sheet: background * (1 - sheet[..., 3:]) + sheet[..., :3] * sheet[..., 3:], "already"),
+            (lambda background, sheet: background * (1 - sheet[..., 3:]) + sheet[..., :3], "(6, 7, 1)"),  # colour only
             (lambda background, sheet: background + sheet[..., :3], "must go"),
             (lambda background, sheet: background * sheet[..., 3:] + sheet[..., :3], "not where it is 1"),
             (lambda background, sheet: np.where(sheet[..., 3:] > 0.5, sheet[..., :3], background), "in shares"),

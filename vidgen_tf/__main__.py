@@ -67,7 +67,9 @@ def list_all(chosen: argparse.Namespace) -> None:
         if "sha256" not in record:
             print(f"  {name}: {card['recipe']['family']}, not trained yet")
             continue
-        part = "held-in" if card["recipe"]["test_config"] == card["recipe"]["world_config"] else "held-out"
+        recipe = card["recipe"]
+        same = recipe["test_config"] == recipe["world_config"] and not getattr(vg, recipe["world"]).endless
+        part = "held-in" if same else "held-out"
         scores = ", ".join(f"{part} {key} {value:g}" for key, value in record["scores"].items())
         print(
             f"  {name}: {card['recipe']['family']}, {record['steps']} steps in {record['minutes']:g} minutes, {scores}"

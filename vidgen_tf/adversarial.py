@@ -90,6 +90,7 @@ class AdversarialModel(VideoModel):
         if discriminator_optimizer is None:
             discriminator_optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
         self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+        self.alike_for.assign(0)
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
@@ -237,7 +238,7 @@ def finite(slopes: list[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:
     """The slopes, if they and the loss are finite numbers; else training stops before they reach the weights."""
     check = tf.debugging.assert_equal(
         tf.math.is_finite(loss + tf.linalg.global_norm(slopes)), True,
-        "the losses became NaN or infinite, so training stopped; go back to weights that were saved before, "
+        "the losses became NaN or infinite; go back to weights that were saved before, "
         "and try a smaller learning rate or a larger penalty",
     )  # fmt: skip
     with tf.control_dependencies([check] if check is not None else []):

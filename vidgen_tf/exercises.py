@@ -344,17 +344,21 @@ def expected_coverage(answer) -> str | None:
 @exercise("03.1")
 def laid_over(answer) -> str | None:
     """03.1: (background (h, w, c), sheet (h, w, c + 1): colours times cover, then cover) → the frame (h, w, c)."""
+    return next((wrong for channels in (3, 1) if (wrong := _laid_over(answer, channels))), None)
+
+
+def _laid_over(answer, channels: int) -> str | None:
     generator = np.random.default_rng(31)
-    background = generator.uniform(-1, 1, (6, 7, 3)).astype(np.float32)
-    color = generator.uniform(-1, 1, (6, 7, 3)).astype(np.float32)
+    background = generator.uniform(-1, 1, (6, 7, channels)).astype(np.float32)
+    color = generator.uniform(-1, 1, (6, 7, channels)).astype(np.float32)
     cover = generator.uniform(0, 1, (6, 7, 1)).astype(np.float32)
     cover[:2] = 0
     cover[2:4] = 1
     sheet = np.concatenate([color * cover, cover], axis=-1)
     right = background * (1 - cover) + color * cover
-    given = _array(answer, background, sheet)
+    given = _array(answer, background.copy(), sheet.copy())
     if given.shape != right.shape:
-        return f"for a background of shape (6, 7, 3) it gives shape {given.shape}; a frame has the background's shape."
+        return f"for a background of shape (6, 7, {channels}) it gives shape {given.shape}; a frame has the background's shape."
     if np.allclose(given, right, atol=1e-5):
         return None
     hints = (

@@ -215,8 +215,10 @@ def nearest(clips: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarra
         ValueError: for arrays that do not fit, NaN and infinity.
     """
     clips, among = as_array(clips, "clips"), as_array(among, "among")
-    if clips.ndim < 2 or clips.shape[1:] != among.shape[1:] or not among.size:
-        raise ValueError(f"clips have shape {clips.shape} and among {among.shape}, but equal ones were expected.")
+    if clips.ndim < 2 or clips.shape[1:] != among.shape[1:] or not among.size or not clips.size:
+        raise ValueError(
+            f"clips have shape {clips.shape} and among {among.shape}, but equal ones, none empty, were expected."
+        )
     if not (np.isfinite(clips).all() and np.isfinite(among).all()):
         raise ValueError("clips or among have values that are NaN or infinite, but finite numbers were expected.")
     one, other = (values.reshape(len(values), -1).astype(np.float64) for values in (clips, among))

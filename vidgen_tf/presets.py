@@ -84,8 +84,8 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
 def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
     """How good a trained model is on its recipe's test world: what `evaluate` says over `test_steps` batches, or, for a
     family whose losses do not tell (a GAN), what the world says of `test_clips` new clips. If the recipe names a judge,
-    also two Fréchet distances in its features, to as many real clips: "frechet" of the new clips, and, to compare,
-    "frechet_frozen" of real clips that stand still."""
+    also Fréchet distances in its features, to as many real clips: "frechet" of the new clips, and, to compare,
+    "frechet_frozen" of real clips that stand still, and "frechet_real" of other real clips: chance alone."""
     import vidgen_tf
 
     world = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"])
@@ -96,9 +96,10 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
         scores = world.scores(clips, asked)
         if "judge" in recipe:
             features = load(recipe["judge"]).features
-            real, still = (world.sample(len(asked), seed + more).clips for more in (1, 2))
-            for key, others in (("frechet", clips), ("frechet_frozen", frozen(still))):
-                scores[key] = frechet_distance(features(real), features(others))
+            real, others = (world.sample(len(asked), seed + more).clips for more in (1, 2))
+            real = features(real)
+            for key, compared in {"frechet": clips, "frechet_frozen": frozen(others), "frechet_real": others}.items():
+                scores[key] = frechet_distance(real, features(compared))
         return scores
     if not getattr(model, "compiled", False):
         model.compile()

@@ -229,12 +229,14 @@ def refusals_in_one_sentence():
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        words = error.message.partition("assertion failed: [")[2].partition("]")[0]
-        if not words:
-            raise
-        raise ValueError(
-            f"Training stopped: {' '.join(words.split())[:200]}; look at the batches of the data."
-        ) from None
+        words = error.message.partition("assertion failed: [")[2].partition("]")[0].replace("\\'", "'")
+        reasons = [line.strip() for line in error.message.splitlines() if line.strip().startswith("ValueError: ")]
+        if words:
+            hint = "" if ";" in words else "; look at the batches of the data"  # some say themselves what to do
+            raise ValueError(f"Training stopped: {' '.join(words.split())[:250]}{hint}.") from None
+        if reasons:  # what a world refused while it made a batch
+            raise ValueError(reasons[-1].removeprefix("ValueError: ")) from None
+        raise
 
 
 def check_clip_shape(clip_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

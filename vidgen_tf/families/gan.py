@@ -14,10 +14,12 @@ S. Levine, C. Finn, T. Darrell, P. Abbeel: End-to-End Training of Deep Visuomoto
 https://arxiv.org/abs/1504.00702 (the discriminator's paths)
 """
 
+import math
+
 import numpy as np
 
 from vidgen_tf.adversarial import AdversarialModel, draw_seed
-from vidgen_tf.clips import as_array, check_count, check_number
+from vidgen_tf.clips import as_array, check_count, check_number, check_values
 from vidgen_tf.layers import Place, soft_argmax
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary
@@ -54,6 +56,7 @@ class DenseGAN(AdversarialModel):
                 f"hidden is {hidden!r}, but the units of each hidden layer were expected, as in (256, 512)."
             )
         self.hidden = tuple(check_count(units, "hidden") for units in hidden)
+        check_values((math.prod(self.clip_shape), max(self.hidden)), "a layer")
         random = keras.random.SeedGenerator(self.seed % 2**31)
         dense = lambda units, activation=None, use_bias=True: keras.layers.Dense(  # noqa: E731
             units, activation, use_bias, kernel_initializer=keras.initializers.GlorotUniform(random)
@@ -62,7 +65,7 @@ class DenseGAN(AdversarialModel):
             [
                 keras.Input((self.latent_size,)),
                 *[dense(units, "relu") for units in self.hidden],
-                dense(int(np.prod(self.clip_shape)), "tanh"),
+                dense(math.prod(self.clip_shape), "tanh"),
                 keras.layers.Reshape(self.clip_shape),
             ],
             name="generator",

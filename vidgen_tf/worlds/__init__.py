@@ -39,9 +39,11 @@ class World:
 
     Attributes:
         clip_shape: (time, height, width, channels) of every clip that `sample` makes.
+        endless: whether another seed gives clips that were never seen before.
     """
 
     clip_shape: tuple[int, int, int, int]
+    endless = True
 
     def sample(self, count: int, seed: int) -> Sample:
         """`count` clips with captions and truth; the same seed gives the same bits."""

