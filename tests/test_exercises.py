@@ -222,7 +222,10 @@ ANSWERS = {
         ],
         [
             (lambda background, sheet: background * (1 - sheet[..., 3:]) + sheet[..., :3] * sheet[..., 3:], "already"),
-            (lambda background, sheet: background * (1 - sheet[..., 3:]) + sheet[..., :3], "(6, 7, 1)"),  # colour only
+            (
+                lambda background, sheet: background * (1 - sheet[..., 3:]) + sheet[..., :3],
+                "(6,7,0)",
+            ),  # works in colour only
             (lambda background, sheet: background + sheet[..., :3], "must go"),
             (lambda background, sheet: background * sheet[..., 3:] + sheet[..., :3], "not where it is 1"),
             (lambda background, sheet: np.where(sheet[..., 3:] > 0.5, sheet[..., :3], background), "in shares"),
