@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from conftest import noise, refuses, smooth, steps
 from scipy.linalg import sqrtm
+from scipy.stats import norm
 
 from vidgen_tf import metrics
 from vidgen_tf.metrics import (
     backwards,
+    bits_per_dimension,
     claim,
     coverage,
     flicker,
@@ -516,6 +518,47 @@ def test_mode_coverage_refuses_what_are_no_modes():
             mode_coverage(np.array(found), 4)
     with refuses("modes", "0"):
         mode_coverage(np.array([0]), 0)
+
+
+# -------------------------------------------------------------------------------------- bits_per_dimension
+
+
+def test_bits_of_an_even_density_are_those_of_the_levels():
+    values = 7
+    even = np.full(3, -values * math.log(2))  # a density of 1/2 over [-1, 1]
+    scores = bits_per_dimension(even, values)
+    assert (scores.shape, scores.dtype) == ((3,), np.float64)
+    np.testing.assert_allclose(scores, math.log2(255), rtol=1e-12)  # 256 levels have 255 steps between them
+    assert "7.994" in bits_per_dimension.__doc__
+    assert math.log2(255) == pytest.approx(7.994, abs=5e-4)
+
+
+def test_bits_are_what_the_levels_of_a_gaussian_cost():
+    law, step = norm(0, 0.2), 2 / 255
+    clips = np.round(np.random.default_rng(0).normal(0, 0.2, (50, 6)) / step - 0.5) * step + step / 2  # at exact levels
+    share = law.cdf(clips + step / 2) - law.cdf(clips - step / 2)
+    # Over a level the density bends by (step / σ)² / 24 · (z² - 1), z = x / σ: at z = 4 that is 0.001 nats.
+    scores = bits_per_dimension(law.logpdf(clips).sum(axis=1), 6)
+    np.testing.assert_allclose(scores, -np.log2(share).mean(axis=1), atol=0.001 / math.log(2))
+
+
+def test_bits_of_many_values_grow_with_what_a_clip_costs():
+    scores = bits_per_dimension([-np.inf, -20, 0, 30], 10)
+    assert scores[0] == np.inf
+    np.testing.assert_allclose(np.diff(scores[1:]), [-2 / math.log(2), -3 / math.log(2)])
+    np.testing.assert_array_equal(scores, bits_per_dimension(np.array([-np.inf, -20, 0, 30], np.float32), 10))
+
+
+@pytest.mark.parametrize("bad", [[np.nan], [np.inf, 0.0], [], [[0.0]], 3.0])
+def test_bits_refuse_what_is_no_log_prob_of_clips(bad):
+    with refuses("log_prob", "one number a clip"):
+        bits_per_dimension(bad, 10)
+
+
+@pytest.mark.parametrize("bad", [0, 2.5, True, None])
+def test_bits_refuse_what_is_no_number_of_values(bad):
+    with refuses("values", repr(bad), "whole number"):
+        bits_per_dimension([0.0], bad)
 
 
 # ------------------------------------------------------------------------------------------------- flicker

@@ -250,6 +250,35 @@ def mode_coverage(found: np.ndarray, modes: int) -> float:
     return len(np.unique(found[found >= 0])) / modes
 
 
+def bits_per_dimension(log_prob: np.ndarray, values: int) -> np.ndarray:
+    """What a value of a clip costs in a file of 256 grey levels under a model: -log_prob / (values ln 2) + log₂(255/2).
+
+    The levels lie 2/255 apart in [-1, 1], so that a level's probability is about its density times 2/255; that holds
+    for a density which is smooth over a level. Without a model a value costs 8 bits, or 7.994 at an even density.
+
+    L. Theis, A. van den Oord, M. Bethge: A Note on the Evaluation of Generative Models. ICLR 2016,
+    https://arxiv.org/abs/1511.01844
+
+    Args:
+        log_prob: (count,) nats per clip, of the density of values in [-1, 1].
+        values: how many numbers a clip has: time · height · width · channels.
+
+    Returns:
+        float64 (count,), in bits; infinite for a clip of density 0. Fewer are better.
+
+    Raises:
+        ValueError: for anything but a list of such logarithms, and for values that are no whole number.
+    """
+    log_prob = as_array(log_prob, "log_prob")
+    check_count(values, "values")
+    if log_prob.ndim != 1 or not log_prob.size or not (log_prob < np.inf).all():
+        raise ValueError(
+            f"log_prob has shape {log_prob.shape} and starts with {log_prob.ravel()[:3].tolist()}, but one number a clip, "
+            "neither NaN nor +inf, was expected."
+        )
+    return -log_prob.astype(np.float64) / (values * np.log(2)) + np.log2(255 / 2)
+
+
 # ------------------------------------------------------------------------------------------------------ in time
 
 

@@ -53,9 +53,9 @@ class World:
         """What can be read from the pixels of clips (count, time, height, width, channels), by name."""
         raise NotImplementedError(f"{type(self).__name__} must say what pixels tell: write read(clips).")
 
-    def scores(self, clips: np.ndarray, captions: Sequence[str]) -> dict[str, float]:
-        """How good clips (count, time, height, width, channels) made for these captions are, by this world's rules:
-        names to numbers; the world's docstring says which."""
+    def scores(self, clips: np.ndarray, captions: Sequence[str] = ()) -> dict[str, float]:
+        """How good made clips (count, time, height, width, channels) are, by this world's rules: names to numbers; the
+        world's docstring says which. Where they were made for captions, also how well they agree with them."""
         raise NotImplementedError(f"{type(self).__name__} has no rules for made clips: write scores(clips, captions).")
 
     def dataset(self, batch_size: int, seed: int, *, captions: bool = False, truth: Sequence[str] = ()):

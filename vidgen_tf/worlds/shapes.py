@@ -284,15 +284,17 @@ class Shapes(World):
             parts = [_read(clips[chunk]) for chunk in _chunks(len(clips), math.prod(clips.shape[1:4]))]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def scores(self, clips: np.ndarray, captions: Sequence[str]) -> dict[str, float]:
+    def scores(self, clips: np.ndarray, captions: Sequence[str] = ()) -> dict[str, float]:
         """Shares from 0 to 1 of made clips, by what is read from them: "permanence" (one and the same thing in all
-        frames), "caption" (all that the caption says is so), one for each label, and "combinations": of all pairs of
-        colour and shape, those that occur."""
+        frames) and "combinations": of all pairs of colour and shape, those that occur. For clips made for captions also
+        "caption" (all that it says is so) and one share for each label."""
         reading = self.read(clips)
         labels = ("color", "shape", "size", "motion")
         pairs = (reading["color"] * len(SHAPES) + reading["shape"])[(reading["color"] >= 0) & (reading["shape"] >= 0)]
-        shares = {"permanence": object_permanence(reading).mean(), "caption": agrees(captions, reading).mean()}
-        shares |= {label: agrees(captions, reading, (label,)).mean() for label in labels}
+        shares = {"permanence": object_permanence(reading).mean()}
+        if len(captions):
+            shares |= {"caption": agrees(captions, reading).mean()}
+            shares |= {label: agrees(captions, reading, (label,)).mean() for label in labels}
         shares["combinations"] = mode_coverage(pairs, len(COLORS) * len(SHAPES))
         return {name: float(share) for name, share in shares.items()}
 
