@@ -148,7 +148,7 @@ def test_every_module_says_what_it_is_for_and_stays_short(path):
 
 
 def test_the_package_stays_small():
-    assert sum(path.read_text(encoding="utf-8").count("\n") for path in FILES) < 6_000
+    assert sum(path.read_text(encoding="utf-8").count("\n") for path in FILES) < 7_500
 
 
 NETWORKS = {"clips", "quiet", "layers", "text", "video_model"}

@@ -5,10 +5,11 @@ import pytest
 from conftest import refuses, smooth
 
 from vidgen_tf import presets
-from vidgen_tf.adversarial import diversity, draw_seed, margin
+from vidgen_tf.adversarial import diversity, margin
 from vidgen_tf.families.gan import DenseGAN, VideoGAN, _about
 from vidgen_tf.layers import Place
 from vidgen_tf.quiet import keras, tf
+from vidgen_tf.video_model import draw_seed
 from vidgen_tf.worlds.shapes import Shapes
 
 CLIP = (4, 6, 6, 3)

@@ -20,6 +20,8 @@ _HOME = {
     "Footage": "worlds.footage",
     "Pictures": "worlds.pictures",
     "Numbers": "worlds.numbers",
+    "LinearGaussian": "worlds.linear_gaussian",
+    "Bouncer": "worlds.bouncer",
     # looking
     "filmstrip": "preview",
     "grid": "preview",
@@ -37,6 +39,7 @@ _HOME = {
     "coverage": "metrics",
     "nearest": "metrics",
     "mode_coverage": "metrics",
+    "bits_per_dimension": "metrics",
     "object_permanence": "metrics",
     "motion_smoothness": "metrics",
     "repeat_last": "metrics",
@@ -55,6 +58,8 @@ _HOME = {
     "latent_path": "families.dense",
     "DenseGAN": "families.gan",
     "VideoGAN": "families.gan",
+    "NormalizingFlow": "families.normalizing_flow",
+    "FlowGAN": "families.normalizing_flow",
     "LiveFrames": "callbacks",
     # exercises
     "check": "exercises",

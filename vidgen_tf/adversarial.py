@@ -20,7 +20,7 @@ https://arxiv.org/abs/1610.09585 (the naming loss)
 
 from vidgen_tf.clips import check_count, check_number, check_seed
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.video_model import VideoModel
+from vidgen_tf.video_model import VideoModel, draw_seed
 
 LOSSES = ("classic", "relativistic")
 COLLAPSED = 0.02  # made clips that differ less than this share of what real clips differ are all the same
@@ -108,19 +108,13 @@ class AdversarialModel(VideoModel):
         condition = self.prepared(condition, tf.shape(clips)[0], training)
         made = self.make(self.noise(tf.shape(clips)[0], self.step_seed()), condition, training)
         opinions, misnamed = self.rate_both(clips, made, condition, training)
+        further = self.further_terms(clips, training)
         return {
-            "loss": self.generator_pays(opinions, misnamed),
+            "loss": self.generator_pays(opinions, misnamed, further),
             "discriminator_loss": self.discriminator_pays(opinions, misnamed, clips, made, condition, training),
             "margin": margin(opinions),
             "diversity": diversity(clips, made),
-        }
-
-    def step_seed(self) -> tf.Tensor:
-        """Another seed for each step and each replica, the same when a run is resumed."""
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        optimizer = getattr(self, "optimizer", None)  # there is none before compile
-        step = optimizer.iterations if optimizer is not None else 0
-        return tf.stack([4 * tf.cast(replica, tf.int64), tf.cast(step, tf.int64)])  # each step draws four times
+        } | further
 
     def rate_both(self, clips, made, condition, training):
         """The logits of real and of made clips, for each opinion, and how misnamed both are, (2, batch, names): from one
@@ -129,8 +123,13 @@ class AdversarialModel(VideoModel):
         opinions, misnamed = self.rate(tf.concat([clips, made], axis=0), twice, training)
         return [tf.split(logits, 2) for logits in opinions], tf.stack(tf.split(misnamed, 2))
 
-    def generator_pays(self, opinions: list, misnamed: tf.Tensor) -> tf.Tensor:
-        """All that the generator lowers: a scalar from pairs of logits and from how misnamed real and made clips are."""
+    def further_terms(self, clips: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+        """What else of a batch of real clips is logged, and may be lowered: scalars that `loss_names` ends with."""
+        return {}
+
+    def generator_pays(self, opinions: list, misnamed: tf.Tensor, further: dict[str, tf.Tensor]) -> tf.Tensor:
+        """All that the generator lowers: a scalar from pairs of logits, from how misnamed real and made clips are, and from
+        the further terms, if any."""
         return sum(self.generator_loss(*pair) for pair in opinions) + self.naming_loss(misnamed[1], misnamed[0])
 
     def discriminator_pays(self, opinions: list, misnamed: tf.Tensor, clips, made, condition, training) -> tf.Tensor:
@@ -188,12 +187,13 @@ class AdversarialModel(VideoModel):
             # The same made clips, rated by the discriminator that has just learned from them; real ones as before it did.
             rated, misnamed_now = self.rate(made, condition, True)
             pairs = [(tf.stop_gradient(real), now) for (real, _), now in zip(opinions, rated, strict=True)]
-            loss = self.generator_pays(pairs, [tf.stop_gradient(misnamed[0]), misnamed_now])
+            further = self.further_terms(clips, True)
+            loss = self.generator_pays(pairs, [tf.stop_gradient(misnamed[0]), misnamed_now], further)
         slopes = finite(tape.gradient(loss, self.generator.trainable_variables), loss)
         self.optimizer.apply(slopes, self.generator.trainable_variables)
         self.after_step()
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(clips)[0])
-        terms = {"discriminator_loss": discriminator_loss, "margin": margin(opinions), "diversity": differs}
+        terms = {"discriminator_loss": discriminator_loss, "margin": margin(opinions), "diversity": differs} | further
         for name, value in terms.items():
             self.terms[name].update_state(value, sample_weight=tf.shape(clips)[0])
         return self.get_metrics_result()
@@ -227,11 +227,6 @@ class AdversarialModel(VideoModel):
 
     def draw(self, count, condition, seed):
         return self.make(self.noise(count, draw_seed(seed)), condition, False)
-
-
-def draw_seed(seed: int) -> tf.Tensor:
-    """The seed of the noise for `generate`: none of those that training draws from."""
-    return tf.constant([-4, seed], tf.int64)
 
 
 def finite(slopes: list[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:

@@ -7,7 +7,7 @@ To write a new family, subclass `VideoModel` in a file of its own under `familie
    and `load` work. Decorate the class with `@keras.saving.register_keras_serializable(package="vidgen_tf")`.
 2. `losses_of(clips, condition, training)`: a dictionary of scalars. `"loss"` is what training lowers; the
    others are its named terms and are logged beside it: name them in the class attribute `loss_names`.
-   Draw noise with `tf.random.stateless_*` keyed by replica and `self.optimizer.iterations`: an integer seed
+   Draw noise with `tf.random.stateless_*` keyed by `self.step_seed()`: an integer seed
    would be frozen when the step is traced.
 3. `draw(count, condition, seed)`: new clips. Key every random number by `seed`.
 
@@ -53,13 +53,14 @@ class VideoModel(keras.Model):
         """New clips (count, time, height, width, channels); called by `generate` with arguments that are checked."""
         raise NotImplementedError(f"{type(self).__name__} must say how it makes clips: write draw.")
 
-    def generate(self, count: int, condition: np.ndarray | None = None, *, seed: int) -> np.ndarray:
+    def generate(self, count: int, condition: np.ndarray | None = None, *, seed: int, **settings) -> np.ndarray:
         """New clips: the same seed gives the same clips.
 
         Args:
             count: how many clips, at least 1.
             condition: what is asked for, one entry a clip, where the family takes one; its docstring says what.
             seed: whole number from 0.
+            settings: what the `draw` of this family takes besides; its own `generate` names them.
 
         Returns:
             float32 (count, time, height, width, channels), values in [-1, 1].
@@ -70,7 +71,7 @@ class VideoModel(keras.Model):
         check_count(count)
         check_seed(seed)
         check_values((count, *self.clip_shape), "the clips")
-        clips = np.asarray(self.draw(count, self.check_condition(condition, count), seed), np.float32)
+        clips = np.asarray(self.draw(count, self.check_condition(condition, count), seed, **settings), np.float32)
         if clips.shape != (count, *self.clip_shape):
             raise RuntimeError(f"{type(self).__name__}.draw made {clips.shape}, not {(count, *self.clip_shape)}.")
         return np.clip(self.check_finite(clips), -1, 1)
@@ -128,6 +129,16 @@ class VideoModel(keras.Model):
     def get_config(self) -> dict:
         return {"clip_shape": self.clip_shape, "name": self.name}
 
+    def before_fit(self, x, batch_size: int) -> None:
+        """Called by `fit` before the first step, with clips or a dataset that are checked: for what starts from the data."""
+
+    def step_seed(self) -> tf.Tensor:
+        """Another seed for each step and each replica, the same when a run is resumed."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        optimizer = getattr(self, "optimizer", None)  # there is none before compile
+        step = optimizer.iterations if optimizer is not None else 0
+        return tf.stack([4 * tf.cast(replica, tf.int64), tf.cast(step, tf.int64)])  # each step draws four times
+
     # What follows ties the contract to Keras.
 
     def call(self, clips, training=False):
@@ -169,6 +180,7 @@ class VideoModel(keras.Model):
                 check_count(kwargs[name], name)
         try:
             with refusals_in_one_sentence():
+                self.before_fit(x, kwargs.get("batch_size") or 32)
                 return super().fit(x, y, **kwargs)
         except Exception:
             self.train_function = None  # a step that failed while it was traced cannot be traced again
@@ -221,6 +233,11 @@ class VideoModel(keras.Model):
                 f"{type(self).__name__} got clips of shape {shape}, but (batch, {', '.join(map(str, self.clip_shape))}) "
                 "was expected; cut or resize them, or build the model with another clip_shape."
             )
+
+
+def draw_seed(seed: int) -> tf.Tensor:
+    """The seed of the noise for `generate`: none of those that training draws from."""
+    return tf.constant([-4, seed], tf.int64)
 
 
 @contextmanager

@@ -18,11 +18,12 @@ import math
 
 import numpy as np
 
-from vidgen_tf.adversarial import AdversarialModel, draw_seed
+from vidgen_tf.adversarial import AdversarialModel
 from vidgen_tf.clips import as_array, check_count, check_number, check_values
 from vidgen_tf.layers import Place, soft_argmax
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary
+from vidgen_tf.video_model import draw_seed
 
 # ------------------------------------------------------------------------------------------------- dense GAN
 
