@@ -276,7 +276,51 @@ ANSWERS = {
             (lambda points, pose: _undone(points[:1], pose), "shape"),
         ],
     ),
+    "04.1": (
+        [
+            lambda qm, ql, pm, pl: _kl(qm, ql, pm, pl),
+            lambda *four: float(np.mean([_kl(*four)] * 2)),
+        ],
+        [
+            (lambda qm, ql, pm, pl: _kl(pm, pl, qm, ql), "KL(p || q)"),
+            (lambda qm, ql, pm, pl: _kl(qm, ql, 0 * pm, 0 * pl), "standard normal"),
+            (lambda qm, ql, pm, pl: _kl(qm, 2 * ql, pm, 2 * pl), "deviation"),
+            (lambda qm, ql, pm, pl: 2 * _kl(qm, ql, pm, pl), "half"),
+            (lambda qm, ql, pm, pl: _kl(qm, ql, pm, pl) / np.log(2), "bits"),
+            (lambda qm, ql, pm, pl: -_kl(qm, ql, pm, pl), "never negative"),
+            (lambda qm, ql, pm, pl: np.zeros(qm.shape), ""),
+        ],
+    ),
+    "04.2": (
+        [lambda kl, free: np.maximum(kl.mean(axis=0), free).sum()],
+        [
+            (lambda kl, free: np.maximum(kl, free).mean(axis=0).sum(), "first the mean"),
+            (lambda kl, free: np.maximum(kl.mean(axis=0) - free, 0).sum(), "subtracted"),
+            (lambda kl, free: kl.mean(axis=0).sum(), "where are the free"),
+            (lambda kl, free: max(kl.mean(axis=0).sum(), free), "each latent"),
+            (lambda kl, free: np.maximum(kl.mean(axis=1), free).sum(), "first axis"),
+            (lambda kl, free: np.minimum(kl.mean(axis=0), free).sum(), "where are the free"),
+            (lambda kl, free: np.maximum(kl.mean(axis=0), free).mean(), "sum over"),
+        ],
+    ),
+    "04.3": (
+        [
+            lambda w: np.logaddexp.reduce(w, axis=0) - np.log(len(w)),
+            lambda w: w.max(axis=0) + np.log(np.mean(np.exp(w - w.max(axis=0)), axis=0)),
+        ],
+        [
+            (lambda w: np.log(np.mean(np.exp(w), axis=0)), "range of numbers"),
+            (lambda w: w.mean(axis=0), "mean of the logarithms"),
+            (lambda w: np.logaddexp.reduce(w, axis=0), "sum over draws"),
+            (lambda w: w.max(axis=0), "largest draw"),
+            (lambda w: np.logaddexp.reduce(w, axis=1) - np.log(w.shape[1]), "one number a clip"),
+        ],
+    ),
 }
+
+
+def _kl(q_mean, q_log, p_mean, p_log):
+    return 0.5 * np.sum(p_log - q_log + (np.exp(q_log) + (q_mean - p_mean) ** 2) / np.exp(p_log) - 1)
 
 
 def _mix(picture, x, y):

@@ -427,3 +427,77 @@ def place_on_the_sheet(answer) -> str | None:
         if not np.allclose(given, right, atol=1e-6):
             return f"for the pose {np.round(pose, 2).tolist()} it is wrong: {hint}."
     return None
+
+
+@exercise("04.1")
+def kl_between(answer) -> str | None:
+    """04.1: means and log variances of q and p → KL(q || p) in nats, summed."""
+
+    def kl(q_mean, q_log, p_mean, p_log):
+        return 0.5 * np.sum(p_log - q_log + (np.exp(q_log) + (q_mean - p_mean) ** 2) / np.exp(p_log) - 1)
+
+    for seed, size in ((41, 1), (42, 5), (43, (3, 2))):
+        q_mean, q_log, p_mean, p_log = case = np.random.default_rng(seed).normal(0, 1, (4, *np.atleast_1d(size)))
+        right, given = kl(*case), _number(answer, *case)
+        if abs(given - right) <= 1e-6 * max(1, right):
+            continue
+        hints = [
+            (kl(p_mean, p_log, q_mean, q_log), "that is KL(p || q): the draws are q's"),
+            (kl(q_mean, q_log, 0 * p_mean, 0 * p_log), "that is the price for a standard normal p; p has a mean and a variance"),
+            (kl(q_mean, 2 * q_log, p_mean, 2 * p_log), "the log variance was taken for the logarithm of the deviation"),
+            (2 * right, "the half in front is missing"),
+            (right / q_mean.size, "that is the mean over the numbers; sum over them"),
+            (right / np.log(2), "that is in bits; nats were asked for"),
+        ]  # fmt: skip
+        hint = next((hint for value, hint in hints if abs(given - value) <= 1e-6 * max(1, abs(value))), None)
+        hint = hint or ("it is never negative" if given < 0 else "go through the formula term by term")
+        return f"for Gaussians of {q_mean.size} number{'s' if q_mean.size > 1 else ''} it gives {given:.4g}, not {right:.4g}; {hint}."
+    return None
+
+
+@exercise("04.2")
+def paid(answer) -> str | None:
+    """04.2: (kl of each latent of each clip, free nats) → what the batch pays."""
+    for free in (20.0, 1.0, 0.0):
+        kl = np.random.default_rng(44).gamma(1.0, 2.0, (6, 4)) * [0.1, 0.5, 1.0, 3.0]
+        right, given = np.maximum(kl.mean(axis=0), free).sum(), _number(answer, kl, free)
+        if abs(given - right) <= 1e-6:
+            continue
+        hints = [
+            (np.maximum(kl, free).mean(axis=0).sum(), "first the mean over the batch, then what is free: else clips that tell much cannot make up for others"),
+            (np.maximum(kl.mean(axis=0) - free, 0).sum(), "a latent pays the larger of the two, its kl or what is free; nothing is subtracted"),
+            (kl.mean(axis=0).sum(), "that is the kl itself; where are the free nats?"),
+            (np.minimum(kl.mean(axis=0), free).sum(), "never less than what is free: the larger of the two"),
+            (max(kl.mean(axis=0).sum(), free), "what is free is free for each latent, not for the sum"),
+            (np.maximum(kl.mean(axis=1), free).sum(), "the first axis is the clips: the mean goes over it"),
+            (np.maximum(kl.mean(axis=0), free).mean(), "sum over the latents"),
+        ]  # fmt: skip
+        hint = next(
+            (hint for value, hint in hints if abs(given - value) <= 1e-6),
+            "mean over clips, then the larger, then the sum",
+        )
+        return f"for 6 clips, 4 latents and {free:g} free nats it gives {given:.4g}, not {right:.4g}; {hint}."
+    return None
+
+
+@exercise("04.3")
+def bound_of(answer) -> str | None:
+    """04.3: log weights (draws, clips) → the importance-weighted bound of each clip, without overflow."""
+    for middle in (0.0, -50_000.0, 50_000.0):
+        weights = middle + np.random.default_rng(45).normal(0, 3, (7, 5))
+        right = np.logaddexp.reduce(weights, axis=0) - np.log(7)
+        given = _array(answer, weights)
+        if given.shape != right.shape:
+            return f"for 7 draws of 5 clips it gives shape {given.shape}, but one number a clip was asked for."
+        if np.allclose(given, right, rtol=0, atol=1e-6 * max(1, abs(middle))):
+            continue
+        if not np.isfinite(given).all():
+            return f"for log weights near {middle:g} it gives {given[0]:g}: the exponential leaves the range of numbers; take the largest out first."
+        hints = [
+            (weights.mean(axis=0), "that is the mean of the logarithms, the plain bound; the logarithm of the mean is larger"),
+            (np.logaddexp.reduce(weights, axis=0), "that is the sum over draws; the mean was asked for"),
+            (weights.max(axis=0), "that is the largest draw alone"),
+        ]  # fmt: skip
+        hint = next((hint for value, hint in hints if np.allclose(given, value)), "log mean exp, over the draws")
+        return f"for log weights near {middle:g} it gives {given[0]:.6g}, not {right[0]:.6g}; {hint}."
+    return None

@@ -5,7 +5,7 @@ code) and the record of the run that made the weights: minutes, hardware, scores
 `presets/NAME.npz`, which holds the weights as float16 arrays. Loading executes nothing: no pickle, and only
 classes that the package itself names.
 `python -m vidgen_tf train NAME` follows the recipe again: Adam, with a learning rate that falls along a cosine from the
-recipe's to zero.
+recipe's to zero, after `warmup_steps` in which it rises to that from a twentieth, where the recipe has them.
 """
 
 import hashlib
@@ -82,29 +82,32 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
 
 
 def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
-    """How good a trained model is on its recipe's test world: what `evaluate` says over `test_steps` batches, or, for a
-    family whose losses do not tell (a GAN), what the world says of `test_clips` new clips. If the recipe names a judge,
-    also Fréchet distances in its features, to as many real clips: "frechet" of the new clips, and, to compare,
-    "frechet_frozen" of real clips that stand still, and "frechet_real" of other real clips: chance alone."""
+    """How good a trained model is on its recipe's test world. With `test_steps`: what `evaluate` says over as many batches.
+    With `test_clips`: what the world says of as many new clips; and if the recipe names a judge, Fréchet distances in its
+    features, to as many real clips: "frechet" of the new clips, and, to compare, "frechet_frozen" of real clips that
+    stand still, and "frechet_real" of other real clips: chance alone."""
     import vidgen_tf
 
     world = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"])
     seed = recipe["seed"] + 1
+    scores = {}
+    if "test_steps" in recipe:
+        if not getattr(model, "compiled", False):
+            model.compile()
+        data = world.dataset(recipe["batch_size"], seed, **recipe["data"])
+        scores |= model.evaluate(data, steps=recipe["test_steps"], verbose=0, return_dict=True)
     if "test_clips" in recipe:
-        asked = world.sample(recipe["test_clips"], seed).captions
-        clips = model.generate(len(asked), asked if model.conditional else None, seed=seed)
-        scores = world.scores(clips, asked)
+        count = recipe["test_clips"]
+        asked = world.sample(count, seed).captions if model.conditional else None
+        clips = model.generate(count, asked, seed=seed)
+        scores |= world.scores(clips, asked or ())
         if "judge" in recipe:
             features = load(recipe["judge"]).features
-            real, others = (world.sample(len(asked), seed + more).clips for more in (1, 2))
+            real, others = (world.sample(count, seed + more).clips for more in (1, 2))
             real = features(real)
             for key, compared in {"frechet": clips, "frechet_frozen": frozen(others), "frechet_real": others}.items():
                 scores[key] = frechet_distance(real, features(compared))
-        return scores
-    if not getattr(model, "compiled", False):
-        model.compile()
-    data = world.dataset(recipe["batch_size"], seed, **recipe["data"])
-    return model.evaluate(data, steps=recipe["test_steps"], verbose=0, return_dict=True)
+    return scores
 
 
 def train(
@@ -138,7 +141,9 @@ def train(
     if (free := shutil.disk_usage(folder).free) < needed:
         raise OSError(f"{folder} has {free:,} bytes free, but the weights need {needed:,}; free some space first.")
     adam = dict(recipe["adam"])
-    rate = keras.optimizers.schedules.CosineDecay(adam.pop("learning_rate"), steps)
+    most, warmup = adam.pop("learning_rate"), min(recipe.get("warmup_steps", 0), steps - 1)
+    warm = {"warmup_target": most, "warmup_steps": warmup} if warmup else {}
+    rate = keras.optimizers.schedules.CosineDecay(most / 20 if warmup else most, steps - warmup, **warm)
     model.compile(keras.optimizers.Adam(rate, **adam))
     started = time.perf_counter()
     epochs = next(n for n in range(max(1, steps // 200), 0, -1) if steps % n == 0)  # a line on the screen for each
