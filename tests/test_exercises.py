@@ -300,7 +300,7 @@ ANSWERS = {
             (lambda kl, free: max(kl.mean(axis=0).sum(), free), "each latent"),
             (lambda kl, free: np.maximum(kl.mean(axis=1), free).sum(), "first axis"),
             (lambda kl, free: np.minimum(kl.mean(axis=0), free).sum(), "where are the free"),
-            (lambda kl, free: np.maximum(kl.mean(axis=0), free).mean(), "sum over"),
+            (lambda kl, free: np.maximum(kl.mean(axis=0), free).mean(), "all are summed"),
         ],
     ),
     "04.3": (

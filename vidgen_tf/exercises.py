@@ -468,7 +468,7 @@ def paid(answer) -> str | None:
             (np.maximum(kl.mean(axis=0) - free, 0).sum(), "a latent pays the larger of the two, its kl or what is free; nothing is subtracted"),
             (kl.mean(axis=0).sum(), "that is the kl itself; where are the free nats?"),
             (np.minimum(kl.mean(axis=0), free).sum(), "never less than what is free: the larger of the two"),
-            (max(kl.mean(axis=0).sum(), free), "what is free is free for each latent, not for the sum"),
+            (max(kl.mean(axis=0).sum(), free), "what is free is free for each latent, and then all are summed"),
             (np.maximum(kl.mean(axis=1), free).sum(), "the first axis is the clips: the mean goes over it"),
             (np.maximum(kl.mean(axis=0), free).mean(), "sum over the latents"),
         ]  # fmt: skip
