@@ -15,6 +15,8 @@ from vidgen_tf.clips import to_uint8
 from vidgen_tf.families.dense import DenseFrameGenerator
 from vidgen_tf.families.gan import DenseGAN, VideoGAN
 from vidgen_tf.families.normalizing_flow import FlowGAN, NormalizingFlow
+from vidgen_tf.families.optical_flow import FlowWarpGAN
+from vidgen_tf.families.vae import VideoVAE
 from vidgen_tf.metrics import nearest
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.video_model import VideoModel
@@ -94,6 +96,12 @@ FAMILIES = [
         learning_rate=2e-3, epochs=200, adversarial=True,
     ),
     Family(
+        "flow warp GAN",
+        lambda: FlowWarpGAN(CLIP, width=4, content_size=4, motion_size=2),
+        disks(4),
+        learning_rate=2e-3, epochs=200, adversarial=True,
+    ),
+    Family(
         "flow",
         lambda: NormalizingFlow(CLIP, levels=2, steps=1, width=4),
         disks(4),
@@ -104,6 +112,9 @@ FAMILIES = [
         lambda: FlowGAN(CLIP, levels=2, steps=1, width=4),
         disks(4),
         learning_rate=5e-3, epochs=100, adversarial=True, steps_to_move=2,
+    ),
+    Family(
+        "VAE", lambda: VideoVAE(CLIP, latent_size=4, memory_size=16, width=8), waves(4), learning_rate=5e-3, epochs=200
     ),
 ]  # fmt: skip
 

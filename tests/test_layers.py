@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from conftest import refuses
 
-from vidgen_tf.layers import Place, bilinear, soft_argmax
-from vidgen_tf.quiet import tf
+from vidgen_tf.layers import Place, Warp, bilinear, joined, leaky, pooled, soft_argmax, spread
+from vidgen_tf.metrics import warping_error
+from vidgen_tf.quiet import keras, tf
 
 
 def picture(height: int = 6, width: int = 8, channels: int = 2) -> np.ndarray:
@@ -134,3 +135,120 @@ def test_soft_argmax_has_a_slope_to_follow():
     slope = tape.gradient(right, maps)[0, ..., 0].numpy()
     assert (slope[:, 7] > 0).all()  # more of it at the right border moves the place to the right
     assert (slope[:, 0] < 0).all()
+
+
+# ------------------------------------------------------------------------------------------------------- warp
+
+
+def flow(x, y, height: int = 6, width: int = 8) -> np.ndarray:
+    """The same flow everywhere, in pixels: (1, height, width, 2)."""
+    return np.broadcast_to(np.array([x, y], "float32"), (1, height, width, 2))
+
+
+def test_a_flow_of_whole_pixels_rolls_the_inside_and_repeats_the_border():
+    one = picture()
+    found = Warp()(one, flow(2, -1)).numpy()[0]  # to the right, and up
+    np.testing.assert_allclose(found[:-1, 2:], np.roll(one[0], (-1, 2), axis=(0, 1))[:-1, 2:], atol=1e-6)
+    np.testing.assert_allclose(found[-1, 2:], one[0, -1, :-2], atol=1e-6)
+    np.testing.assert_allclose(found[:-1, 0], one[0, 1:, 0], atol=1e-6)
+    np.testing.assert_allclose(found[-1, 0], one[0, -1, 0], atol=1e-6)
+    far = Warp()(one, flow(-99, 99)).numpy()[0]
+    np.testing.assert_allclose(far, np.broadcast_to(one[0, 0, -1], far.shape), atol=1e-6)
+    np.testing.assert_allclose(Warp()(one, flow(0, 0)), one, atol=1e-6)
+
+
+def test_a_flow_of_half_pixels_is_the_mean_of_neighbours():
+    one = picture()
+    found = Warp()(one, flow(0.5, 0)).numpy()
+    np.testing.assert_allclose(found[:, :, 1:], (one[:, :, 1:] + one[:, :, :-1]) / 2, atol=1e-6)
+    np.testing.assert_allclose(found[:, :, 0], one[:, :, 0], atol=1e-6)
+    found = Warp()(one, flow(0, -0.5)).numpy()
+    np.testing.assert_allclose(found[:, :-1], (one[:, 1:] + one[:, :-1]) / 2, atol=1e-6)
+
+
+def test_a_ramp_is_moved_exactly_by_a_flow_that_differs_from_place_to_place():
+    y, x = np.mgrid[:6, :8].astype("float32")
+    ramp = lambda x, y: (2 * x - 3 * y + 1)[None, ..., None]  # noqa: E731
+    field = np.random.default_rng(1).uniform(-0.9, 0.9, (1, 6, 8, 2)).astype("float32")
+    found = Warp()(ramp(x, y), field).numpy()
+    wanted = ramp(np.clip(x - field[0, ..., 0], 0, 7), np.clip(y - field[0, ..., 1], 0, 5))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_the_slopes_of_a_warp_are_numerical_slopes():
+    rng = np.random.default_rng(3)
+    one, field = picture(4, 5), rng.uniform(0.1, 0.9, (1, 4, 5, 2)).astype("float32")
+    field[0, 1, 1] = (-1.7, 5.5)  # beyond the border below: there the second number changes nothing
+    weights = tf.constant(rng.normal(size=one.shape), tf.float32)
+    total = lambda one, field: tf.reduce_sum(Warp()(one, field) * weights)  # noqa: E731
+    inputs = [tf.constant(one), tf.constant(field)]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        value = total(*inputs)
+    slopes = tape.gradient(value, inputs)
+    for number, one in enumerate(inputs):
+        for index in np.ndindex(*one.shape):
+            step = np.zeros(one.shape, "float32")
+            step[index] = 1e-2
+            up, down = list(inputs), list(inputs)
+            up[number], down[number] = one + step, one - step
+            assert abs((total(*up) - total(*down)) / 2e-2 - slopes[number][index]) < 5e-3, (number, index)
+    assert slopes[1][0, 1, 1, 1] == 0
+
+
+def test_a_clip_made_by_warping_has_no_warping_error():
+    field = np.random.default_rng(2).normal(0, 2, (1, 3, 6, 8, 2)).astype("float32")
+    frames = [np.tanh(picture(channels=3))]
+    for t in range(3):
+        frames.append(Warp()(frames[-1], field[:, t]).numpy())
+    clips = np.clip(np.stack(frames, axis=1), -1, 1)
+    assert warping_error(clips, field)[0] < 1e-6
+    assert warping_error(clips, -field)[0] > 0.1
+
+
+def test_a_flow_can_be_learned_from_two_frames():
+    y, x = np.mgrid[:16, :16]
+    blob = lambda left, top: np.exp(-((x - left) ** 2 + (y - top) ** 2) / 30).astype("float32")[None, ..., None]  # noqa: E731
+    before, after, shift = blob(7, 7), blob(8.3, 6.2), tf.Variable([0.0, 0.0])
+    for _ in range(100):
+        with tf.GradientTape() as tape:
+            moved = Warp()(before, tf.ones((1, 16, 16, 2)) * shift)
+            error = tf.reduce_mean((moved - after) ** 2)
+        shift.assign_sub(20.0 * tape.gradient(error, shift))
+    np.testing.assert_allclose(shift, [1.3, -0.8], atol=0.03)
+
+
+def test_a_warp_is_saved_with_a_model(tmp_path):
+    pictures, field = keras.Input((6, 8, 2)), keras.Input((6, 8, 2))
+    model = keras.Model([pictures, field], Warp()(pictures, field))
+    assert model.output.shape == (None, 6, 8, 2)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again([picture(), flow(1, 0.5)]), model([picture(), flow(1, 0.5)]))
+
+
+@pytest.mark.parametrize(
+    ("pictures", "field"),
+    [((4, 4, 2), (1, 4, 4, 2)), ((1, 4, 4, 2), (1, 4, 4, 3)), ((1, 4, 4, 2), (1, 4, 5, 2)), ((1, 4, 4, 2), (4, 4, 2))],
+)
+def test_pictures_and_flows_that_do_not_fit_are_refused(pictures, field):
+    with refuses("expected", str(pictures), str(field)):
+        Warp()(tf.zeros(pictures), tf.zeros(field))
+
+
+# ------------------------------------------------------------------------------------------------ small blocks
+
+
+def test_spread_values_have_the_deviation_asked_for_over_the_batch():
+    values, inputs = np.random.default_rng(0).normal(3, 7, (64, 5, 2)).astype("float32"), keras.Input((5, 2))
+    found = keras.Model(inputs, spread(inputs, [0.5, 2.0]))(values, training=True)
+    np.testing.assert_allclose(found.numpy().std(axis=(0, 1)), [0.5, 2.0], rtol=1e-3)
+    np.testing.assert_allclose(found.numpy().mean(axis=(0, 1)), 0, atol=1e-3)
+
+
+def test_small_blocks_against_closed_forms():
+    np.testing.assert_allclose(leaky(tf.constant([-2.0, 0.0, 3.0])), [-0.4, 0, 3], rtol=1e-6)
+    one = picture()
+    np.testing.assert_allclose(pooled(one), np.concatenate([one.max((1, 2)), one.mean((1, 2))], axis=-1), rtol=1e-5)
+    np.testing.assert_array_equal(joined([one, one]), np.concatenate([one, one], axis=-1))
+    assert joined([one]) is one

@@ -52,12 +52,15 @@ _HOME = {
     # moving pictures
     "bilinear": "layers",
     "Place": "layers",
+    "Warp": "layers",
     # generators
     "VideoModel": "video_model",
     "DenseFrameGenerator": "families.dense",
     "latent_path": "families.dense",
     "DenseGAN": "families.gan",
     "VideoGAN": "families.gan",
+    "FlowWarpGAN": "families.optical_flow",
+    "VideoVAE": "families.vae",
     "NormalizingFlow": "families.normalizing_flow",
     "FlowGAN": "families.normalizing_flow",
     "LiveFrames": "callbacks",

@@ -16,9 +16,16 @@ Y. Huang, A. Gokaslan, V. Kuleshov, J. Tompkin: The GAN is Dead; Long Live the G
 NeurIPS 2024, https://arxiv.org/abs/2501.05441
 A. Odena, C. Olah, J. Shlens: Conditional Image Synthesis with Auxiliary Classifier GANs. ICML 2017,
 https://arxiv.org/abs/1610.09585 (the naming loss)
+S. Tulyakov, M.-Y. Liu, X. Yang, J. Kautz: MoCoGAN: Decomposing Motion and Content for Video Generation. CVPR 2018,
+https://arxiv.org/abs/1707.04993 (`ContentMotionModel`)
 """
 
-from vidgen_tf.clips import check_count, check_number, check_seed
+import math
+
+import numpy as np
+
+from vidgen_tf.clips import as_array, check_count, check_number, check_seed
+from vidgen_tf.layers import joined, leaky
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.video_model import VideoModel, draw_seed
 
@@ -227,6 +234,155 @@ class AdversarialModel(VideoModel):
 
     def draw(self, count, condition, seed):
         return self.make(self.noise(count, draw_seed(seed)), condition, False)
+
+
+LOOKS = 4  # frames of a clip that are looked at one by one
+PATH_SIZE = 64  # numbers of the motion latent of a frame
+
+
+class ContentMotionModel(AdversarialModel):
+    """What GANs for video share that keep content and motion apart: noise for what is seen, noise for how it moves, and
+    clips drawn with averaged weights.
+
+    A subclass writes `_generator(name)`, a model whose outputs are the parts of clips, "clips" among them, and
+    `_discriminator()`; and calls `_networks()` once all that they need is set.
+
+    Args:
+        clip_shape: (time, height, width, channels).
+        width: channels of the widest pictures; deeper ones have up to four times as many.
+        content_size, motion_size: numbers of noise for a clip and for a frame.
+        average: how much of the averaged weights is kept in a step at most, from 0 (none) to below 1; in the first
+            steps less, step / (step + 10).
+        loss, penalty, penalty_share, patience, seed: as in `AdversarialModel`.
+
+    Raises:
+        ValueError: for arguments other than these.
+    """
+
+    def __init__(self, clip_shape, width, content_size, motion_size, average, **kwargs):
+        super().__init__(clip_shape, **kwargs)
+        self.width = check_count(width, "width")
+        self.content_size = check_count(content_size, "content_size")
+        self.motion_size = check_count(motion_size, "motion_size")
+        self.average = check_number(average, "average", below=1)
+        self.halvings = max(1, math.ceil(math.log2(max(self.clip_shape[1:3]) / 4)))  # down to at most 4 × 4
+        self.random = keras.random.SeedGenerator(self.seed % 2**31)
+
+    def get_config(self):
+        return super().get_config() | {
+            "width": self.width, "content_size": self.content_size, "motion_size": self.motion_size,
+            "average": self.average,
+        }  # fmt: skip
+
+    def _networks(self) -> None:
+        self.generator = self._generator("generator")
+        self.averaged = self._generator("averaged")
+        self.averaged.set_weights(self.generator.get_weights())
+        self.averaged.trainable = False
+        self.discriminator = self._discriminator()
+        self.built = True
+
+    # Blocks, whose weights all come from one stream of random numbers.
+
+    def _normal(self, deviation: float):
+        return keras.initializers.RandomNormal(stddev=deviation, seed=self.random)
+
+    def _dense(self, x, units, activation=None, initializer=None):
+        initializer = initializer or keras.initializers.HeNormal(self.random)
+        return keras.layers.Dense(units, activation, kernel_initializer=initializer)(x)
+
+    def _conv(self, x, channels, size, strides=1):
+        """A convolution over all axes between batch and channels, with leaky ReLU."""
+        layer = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)[len(x.shape) - 3]
+        he = keras.initializers.HeNormal(self.random)
+        return leaky(layer(channels, size, strides, "same", kernel_initializer=he)(x))
+
+    def _paint(self, x, channels, deviation):
+        """From vectors (batch, n) to pictures (batch, height, width, channels), before any activation."""
+        layers, (height, width) = keras.layers, self.clip_shape[1:3]
+        first = [-(-side // 2**self.halvings) for side in (height, width)]
+        widths = [self.width * 2 ** min(level, 2) for level in range(self.halvings)]
+        x = leaky(self._dense(leaky(self._dense(x, 256)), first[0] * first[1] * widths[-1]))
+        x = keras.ops.reshape(x, (-1, *first, widths[-1]))
+        for wide in widths[-2::-1]:
+            x, he = layers.BatchNormalization(momentum=0.9)(x), keras.initializers.HeNormal(self.random)
+            x = leaky(layers.Conv2DTranspose(wide, 4, 2, "same", kernel_initializer=he)(x))
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.Conv2DTranspose(channels, 4, 2, "same", kernel_initializer=self._normal(deviation))(x)
+        return x[:, :height, :width]
+
+    def _latents(self, motion, vector: list, repeat: keras.layers.RepeatVector) -> tuple:
+        """The motion latents of all frames (batch, time, n), from motion noise (batch, time + 1, motion_size). Before them
+        what they start from: the first noise and the `vector`s of what else is known; after them what lasts, the same in
+        all frames (batch, PATH_SIZE). `repeat` gives a vector to each frame."""
+        first, time = joined([motion[:, 0], *vector]), motion.shape[1] - 1
+        steps = joined([motion[:, 1:], *[repeat(v) for v in vector]])
+        gru = keras.layers.GRU(
+            PATH_SIZE, return_sequences=True, unroll=True,
+            kernel_initializer=keras.initializers.GlorotUniform(self.random),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=self.random),
+        )  # fmt: skip
+        path = gru(steps, initial_state=self._dense(first, PATH_SIZE, "tanh"))  # (batch, time, 64): the motion latents
+        lasting = leaky(self._dense(first, PATH_SIZE))  # the same in all frames
+        path = joined([path, repeat(lasting)])
+        # A hand that turns once in a clip tells the time: with it, a latent that stays the same draws a circle.
+        around = 2 * np.pi * np.linspace(0, 1, time, dtype="float32")[:, None]
+        path = joined([path, path * np.cos(around), path * np.sin(around)])
+        return first, path, lasting
+
+    # Noise, frames to look at, weights.
+
+    def noise(self, count, seed):
+        """Content (count, content_size) and motion noise (count, time + 1, motion_size)."""
+        content = tf.random.stateless_normal((count, self.content_size), seed)
+        motion = tf.random.stateless_normal(
+            (count, self.clip_shape[0] + 1, self.motion_size), seed + tf.constant([1, 0], tf.int64)
+        )
+        return content, motion
+
+    def check_noise(self, content: np.ndarray, motion: np.ndarray) -> list[tf.Tensor]:
+        """Content and motion noise as tensors, if they fit `noise`, for at least one clip; else ValueError."""
+        content, motion = as_array(content, "content"), as_array(motion, "motion")
+        count = len(content) if content.ndim else 0
+        for name, noise, shape in (
+            ("content", content, (count, self.content_size)),
+            ("motion", motion, (count, self.clip_shape[0] + 1, self.motion_size)),
+        ):
+            if noise.shape != shape or not np.isfinite(noise).all():
+                raise ValueError(f"{name} has shape {noise.shape}, but finite numbers {shape} were expected.")
+        check_count(count, "the number of clips")
+        return [tf.constant(content, tf.float32), tf.constant(motion, tf.float32)]
+
+    def in_batches(self, network: keras.Model, inputs: list[tf.Tensor]) -> dict[str, np.ndarray]:
+        """The parts that a network makes of its inputs, of 64 clips at a time."""
+        count = len(inputs[0])
+        batches = [network([part[start : start + 64] for part in inputs]) for start in range(0, count, 64)]
+        parts = {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
+        self.check_finite(parts["clips"])
+        return parts
+
+    def looks(self) -> tf.Tensor:
+        """The numbers of the frames that this step looks at closely, evenly apart."""
+        time = self.clip_shape[0]
+        count = min(LOOKS, time)
+        apart = time // count
+        seed = self.step_seed() + tf.constant([3, 0], tf.int64)
+        first = tf.random.stateless_uniform((), seed, 0, time - apart * (count - 1), tf.int32)
+        return first + apart * tf.range(count)
+
+    def after_step(self):
+        step = tf.cast(self.optimizer.iterations, tf.float32)
+        keep = tf.minimum(self.average, step / (step + 10))  # the first weights are soon forgotten
+        for average, weight in zip(self.averaged.weights, self.generator.weights, strict=True):
+            average.assign(keep * average + (1 - keep) * weight)
+
+    @property
+    def preset_weights(self):
+        return self.averaged.weights
+
+    def set_preset_weights(self, weights):
+        self.averaged.set_weights(weights)
+        self.generator.set_weights(weights)
 
 
 def finite(slopes: list[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:

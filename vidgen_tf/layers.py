@@ -1,4 +1,5 @@
-"""Blocks that several networks use: warping (`bilinear`, `Place`), and where something is (`soft_argmax`).
+"""Blocks that several networks use: warping (`bilinear`, `Place`, `Warp`), where something is (`soft_argmax`), and small
+ones (`leaky`, `spread`, `pooled`, `joined`).
 
 To warp is to let each point of a new frame look up its colour in a given picture.
 
@@ -92,6 +93,38 @@ class Place(keras.layers.Layer):
         return keras.KerasTensor((sheets.shape[0], poses.shape[1], *sheets.shape[1:]), sheets.dtype)
 
 
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class Warp(keras.layers.Layer):
+    """Moves pictures along an optical flow: each pixel looks up where it comes from.
+
+    Called with pictures (batch, height, width, channels) and flow (batch, height, width, 2) in pixels, it returns pictures
+    of the same shape. What is at (x, y) in them was at (x, y) - flow in the given ones, as in `metrics.warping_error`; from
+    beyond the border comes what is at the border. Both have slopes: a network can learn where things move.
+
+    Raises:
+        ValueError: for other numbers of axes, or sizes that differ.
+    """
+
+    def __call__(self, pictures, flow, **options):  # what `call` raises, Keras would wrap into many lines
+        if len(pictures.shape) != 4 or tuple(flow.shape[1:]) != (*pictures.shape[1:3], 2):
+            raise ValueError(
+                f"pictures {tuple(pictures.shape)} and flow {tuple(flow.shape)} came, but (batch, height, width, channels) "
+                "and (batch, height, width, 2) were expected."
+            )
+        return super().__call__(pictures, flow, **options)
+
+    def call(self, pictures, flow):
+        height, width, channels = pictures.shape[1:]
+        x, y = np.meshgrid(np.arange(width, dtype="float32"), np.arange(height, dtype="float32"))
+        places = np.stack([x, y], axis=-1)  # (height, width, xy)
+        points = tf.clip_by_value(places - flow, 0.0, np.array([width - 1, height - 1], "float32"))
+        values = bilinear(pictures, tf.reshape(points, (-1, height * width, 2)))
+        return tf.reshape(values, (-1, height, width, channels))
+
+    def compute_output_spec(self, pictures, flow):
+        return keras.KerasTensor(pictures.shape, pictures.dtype)
+
+
 SHARPNESS = 4.0  # of the softmax in `soft_argmax`
 
 
@@ -111,3 +144,25 @@ def soft_argmax(maps: tf.Tensor) -> tf.Tensor:
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)  # (height · width, xy)
     shares = keras.ops.softmax(SHARPNESS * keras.ops.reshape(maps, (-1, height * width, channels)), axis=1)
     return keras.ops.reshape(keras.ops.einsum("bpc,pk->bck", shares, places), (-1, 2 * channels))
+
+
+def leaky(x):
+    """Leaky ReLU: values below 0 are a fifth of what they were."""
+    return keras.layers.LeakyReLU(negative_slope=0.2)(x)
+
+
+def spread(x, deviations, center=False):
+    """Normalised over the batch, so that clips differ from the first step on: a network cannot hide an object that it
+    still paints badly in a corner of all clips, nor give all the same background."""
+    gamma = lambda shape, dtype=None: keras.ops.cast(keras.ops.broadcast_to(deviations, shape), dtype)  # noqa: E731
+    return keras.layers.BatchNormalization(momentum=0.9, center=center, gamma_initializer=gamma)(x)
+
+
+def pooled(x):
+    """The largest and the mean value of each channel, over height and width."""
+    return keras.ops.concatenate([keras.ops.max(x, axis=(-3, -2)), keras.ops.mean(x, axis=(-3, -2))], axis=-1)
+
+
+def joined(vectors: list):
+    """Vectors side by side; one alone is itself."""
+    return keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0]

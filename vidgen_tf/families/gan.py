@@ -18,9 +18,9 @@ import math
 
 import numpy as np
 
-from vidgen_tf.adversarial import AdversarialModel
-from vidgen_tf.clips import as_array, check_count, check_number, check_values
-from vidgen_tf.layers import Place, soft_argmax
+from vidgen_tf.adversarial import LOOKS, AdversarialModel, ContentMotionModel
+from vidgen_tf.clips import check_count, check_number, check_values
+from vidgen_tf.layers import Place, joined, leaky, pooled, soft_argmax, spread
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary
 from vidgen_tf.video_model import draw_seed
@@ -93,22 +93,6 @@ class DenseGAN(AdversarialModel):
 # ------------------------------------------------------------------------------------------------- video GAN
 
 
-def _leaky(x):
-    return keras.layers.LeakyReLU(negative_slope=0.2)(x)
-
-
-def _spread(x, deviations, center=False):
-    """Normalised over the batch, so that clips differ from the first step on: a network cannot hide an object that it
-    still paints badly in a corner of all clips, nor give all the same background."""
-    gamma = lambda shape, dtype=None: keras.ops.cast(keras.ops.broadcast_to(deviations, shape), dtype)  # noqa: E731
-    return keras.layers.BatchNormalization(momentum=0.9, center=center, gamma_initializer=gamma)(x)
-
-
-def _pooled(x):
-    """The largest and the mean value of each channel, over height and width."""
-    return keras.ops.concatenate([keras.ops.max(x, axis=(-3, -2)), keras.ops.mean(x, axis=(-3, -2))], axis=-1)
-
-
 def _masks(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Logits (height, width) of a disk in the middle, and 1 that falls to 0 at the border of a sheet."""
     y, x = ((np.arange(side) + 0.5) / side * 2 - 1 for side in (height, width))
@@ -127,12 +111,6 @@ def _about(middle, poses):
     return ops.concatenate([left, top, size, angle], axis=-1)
 
 
-def _joined(vectors: list):
-    """Vectors side by side; one alone is itself."""
-    return keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0]
-
-
-PATH_SIZE = 64  # numbers of the motion latent of a frame
 # Poses are (x, y, log size, angle), in halves of a frame, in logarithms, in radians. Their spread at the start, before
 # training: only a little of turning, since a sheet seen at all angles is learned as a mixture of all (a star, LOG.md).
 START_SPREAD = [0.45, 0.45, 0.45, 0.03]
@@ -140,11 +118,10 @@ SPEED = np.array([0.17, 0.17, 0.4, 0.17])  # before training, as a share of FART
 FARTHEST = np.array([6.0, 6.0, 1.6, 4.0], "float32")  # steps of a whole clip; a real circle takes up to 5.8 halves
 OFF_CENTRE = 0.85  # no place lies farther out, in halves of the frame
 SIZES = (-1.4, 0.0)  # logarithms of the smallest and of the largest sheet; 0 fills the frame
-LOOKS = 4  # frames of a clip that are looked at one by one
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
-class VideoGAN(AdversarialModel):
+class VideoGAN(ContentMotionModel):
     """A GAN whose clips have one content and a motion: what is seen is painted once, how it moves frame by frame.
 
     The content latent (batch, content_size) is the same for all frames of a clip. Convolutional networks paint from it,
@@ -185,44 +162,21 @@ class VideoGAN(AdversarialModel):
         self, clip_shape, condition=None, objects=1, width=32, content_size=64, motion_size=8, loss="relativistic",
         penalty=0.2, penalty_share=0.25, naming=0.2, drop=0.1, average=0.998, patience=500, seed=0, **kwargs,
     ):  # fmt: skip
-        super().__init__(clip_shape, loss, penalty, penalty_share, patience, seed, **kwargs)
-        self.width, self.content_size, self.motion_size = (
-            check_count(width, "width"),
-            check_count(content_size, "content_size"),
-            check_count(motion_size, "motion_size"),
-        )
+        super().__init__(
+            clip_shape, width, content_size, motion_size, average, loss=loss, penalty=penalty, penalty_share=penalty_share,
+            patience=patience, seed=seed, **kwargs,
+        )  # fmt: skip
         self.objects = check_count(objects, "objects", least=0)
         if not self.objects and self.clip_shape[0] > 1:
             raise ValueError(
                 f"objects is 0, so nothing would move in {self.clip_shape[0]} frames; at least 1 was expected."
             )
-        self.naming = check_number(naming, "naming")
-        self.drop, self.average = check_number(drop, "drop", below=1), check_number(average, "average", below=1)
+        self.naming, self.drop = check_number(naming, "naming"), check_number(drop, "drop", below=1)
         self.vocabulary = None if condition is None else Vocabulary(condition)
         self.conditional = condition is not None
-        self.halvings = max(1, int(np.ceil(np.log2(max(self.clip_shape[1:3]) / 4))))  # down to at most 4 × 4
-        self.random = keras.random.SeedGenerator(self.seed % 2**31)
-        self.generator = self._generator("generator")
-        self.averaged = self._generator("averaged")
-        self.averaged.set_weights(self.generator.get_weights())
-        self.averaged.trainable = False
-        self.discriminator = self._discriminator()
-        self.built = True
+        self._networks()
 
     # The networks. Of an absent condition no vector is left, so its lists are empty.
-
-    def _normal(self, deviation: float):
-        return keras.initializers.RandomNormal(stddev=deviation, seed=self.random)
-
-    def _dense(self, x, units, activation=None, initializer=None):
-        initializer = initializer or keras.initializers.HeNormal(self.random)
-        return keras.layers.Dense(units, activation, kernel_initializer=initializer)(x)
-
-    def _conv(self, x, channels, size, strides=1):
-        """A convolution over all axes between batch and channels, with leaky ReLU."""
-        layer = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)[len(x.shape) - 3]
-        he = keras.initializers.HeNormal(self.random)
-        return _leaky(layer(channels, size, strides, "same", kernel_initializer=he)(x))
 
     def _numbers(self) -> list:
         """The input for a condition, as whole numbers."""
@@ -238,51 +192,25 @@ class VideoGAN(AdversarialModel):
         places = self._dense(keras.layers.Flatten()(words), 64, initializer=self._normal(0.01))
         return keras.Model(numbers, keras.ops.sum(words, axis=1) + places)
 
-    def _paint(self, x, channels, deviation):
-        """From vectors (batch, n) to pictures (batch, height, width, channels), before any activation."""
-        layers, (height, width) = keras.layers, self.clip_shape[1:3]
-        first = [-(-side // 2**self.halvings) for side in (height, width)]
-        widths = [self.width * 2 ** min(level, 2) for level in range(self.halvings)]
-        x = _leaky(self._dense(_leaky(self._dense(x, 256)), first[0] * first[1] * widths[-1]))
-        x = keras.ops.reshape(x, (-1, *first, widths[-1]))
-        for wide in widths[-2::-1]:
-            x, he = layers.BatchNormalization(momentum=0.9)(x), keras.initializers.HeNormal(self.random)
-            x = _leaky(layers.Conv2DTranspose(wide, 4, 2, "same", kernel_initializer=he)(x))
-        x = layers.BatchNormalization(momentum=0.9)(x)
-        x = layers.Conv2DTranspose(channels, 4, 2, "same", kernel_initializer=self._normal(deviation))(x)
-        return x[:, :height, :width]
-
     def _smooth(self, x):
         """From vectors (batch, n) to pictures that hold no more than 4 × 4 colours, mixed between; as `_paint`."""
         (height, width), channels = self.clip_shape[1:3], self.clip_shape[3]
-        spots = keras.ops.reshape(_leaky(self._dense(_leaky(self._dense(x, 128)), 4 * 4 * 16)), (-1, 4, 4, 16))
+        spots = keras.ops.reshape(leaky(self._dense(leaky(self._dense(x, 128)), 4 * 4 * 16)), (-1, 4, 4, 16))
         spots = keras.layers.Conv2D(channels, 3, padding="same", kernel_initializer=self._normal(0.03))(spots)
-        color = _spread(self._dense(_leaky(self._dense(x, 64)), channels), 1.0, center=True)
+        color = spread(self._dense(leaky(self._dense(x, 64)), channels), 1.0, center=True)
         spots = spots + keras.ops.reshape(color, (-1, 1, 1, channels))
         return keras.ops.image.resize(spots, (height, width), "bilinear")
 
     def _poses(self, motion, vector: list):
         """The way of one object: poses (batch, time, 4), as `layers.Place` takes them, from motion noise."""
-        time = self.clip_shape[0]
-        first, repeat = _joined([motion[:, 0], *vector]), keras.layers.RepeatVector(time)
-        steps = _joined([motion[:, 1:], *[repeat(v) for v in vector]])
-        gru = keras.layers.GRU(
-            PATH_SIZE, return_sequences=True, unroll=True,
-            kernel_initializer=keras.initializers.GlorotUniform(self.random),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=self.random),
-        )  # fmt: skip
-        path = gru(steps, initial_state=self._dense(first, PATH_SIZE, "tanh"))  # (batch, time, 64): the motion latents
-        lasting = _leaky(self._dense(first, PATH_SIZE))  # the same in all frames
-        path = _joined([path, repeat(lasting)])
-        # A hand that turns once in a clip tells the time: with it, a latent that stays the same draws a circle.
-        around = 2 * np.pi * np.linspace(0, 1, time, dtype="float32")[:, None]
-        path = _joined([path, path * np.cos(around), path * np.sin(around)])
-        start = _spread(self._dense(_leaky(self._dense(first, 64)), 4), START_SPREAD)
+        time, repeat = self.clip_shape[0], keras.layers.RepeatVector(self.clip_shape[0])
+        first, path, lasting = self._latents(motion, vector, repeat)
+        start = spread(self._dense(leaky(self._dense(first, 64)), 4), START_SPREAD)
         # A step is a speed, one for the whole clip, times a heading. Headings are normalised; only a speed can stop a
         # thing, and the sentence decides it. Normalised steps were made small in all clips, and nothing turned.
         bias = keras.initializers.Constant(np.log(SPEED / (1 - SPEED)))
         speed = keras.layers.Dense(4, "sigmoid", kernel_initializer=self._normal(0.05), bias_initializer=bias)(lasting)
-        step = repeat(speed) * keras.ops.tanh(_spread(self._dense(path, 4), 1.0)) * FARTHEST / time
+        step = repeat(speed) * keras.ops.tanh(spread(self._dense(path, 4), 1.0)) * FARTHEST / time
         way = keras.ops.expand_dims(start, 1) + keras.ops.cumsum(step, axis=1)
         middle, half = (SIZES[0] + SIZES[1]) / 2, (SIZES[1] - SIZES[0]) / 2
         place, size = OFF_CENTRE * keras.ops.tanh(way[..., :2]), half * keras.ops.tanh(way[..., 2:3]) + middle
@@ -293,7 +221,7 @@ class VideoGAN(AdversarialModel):
         ops, (time, height, width, channels) = keras.ops, self.clip_shape
         encoder, content_numbers, motion_numbers = self._encoder(), self._numbers(), self._numbers()
         content, motion = keras.Input((self.content_size,)), keras.Input((time + 1, self.motion_size))
-        seen = _joined([content, *map(encoder, content_numbers)])
+        seen = joined([content, *map(encoder, content_numbers)])
         inputs = [content, motion, *content_numbers, *motion_numbers]
         if not self.objects:
             background = ops.tanh(self._paint(seen, channels, 0.02))
@@ -335,35 +263,35 @@ class VideoGAN(AdversarialModel):
         x = self._conv(x, width, 4, 2)
         if self.halvings > 1:
             x = self._conv(self._conv(x, width, 3), width * 2, 4, 2)
-        anywhere = _pooled(x)
+        anywhere = pooled(x)
         for level in range(2, self.halvings):
             x = self._conv(x, width * 2 ** min(level - 1, 2), 4, 2)
         close = ops.concatenate([flat(x), anywhere], axis=-1)
         opinions = [self._opinion(close, numbers, looks.shape[1])]
         if numbers:
-            seen = ops.mean(ops.reshape(_leaky(self._dense(anywhere, 128)), (-1, looks.shape[1], 128)), axis=1)
+            seen = ops.mean(ops.reshape(leaky(self._dense(anywhere, 128)), (-1, looks.shape[1], 128)), axis=1)
             names = [self._dense(seen, self.vocabulary.size, initializer=self._normal(0.02))]
 
         if self.clip_shape[0] > 1:
             # Of each channel only where it is strongest is kept, and how strong: a path over the frames.
             x = self._conv(clips, max(1, width // 2), (3, 4, 4), (1, 2, 2))
             x = self._conv(ops.reshape(x, (-1, *x.shape[2:])), width, 3)
-            x = ops.concatenate([soft_argmax(x), _pooled(x)], axis=-1)
+            x = ops.concatenate([soft_argmax(x), pooled(x)], axis=-1)
             x = ops.reshape(x, (-1, self.clip_shape[0], x.shape[-1]))
             while x.shape[1] > 4:
                 x = self._conv(x, width * 2, 4, 2)
-            close = ops.reshape(_leaky(self._dense(close, 128)), (-1, looks.shape[1] * 128))  # a turn needs both
+            close = ops.reshape(leaky(self._dense(close, 128)), (-1, looks.shape[1] * 128))  # a turn needs both
             x = ops.concatenate([flat(x), close], axis=-1)
             opinions.insert(0, self._opinion(x, numbers, 1)[:, 0])
             if numbers:
-                seen = _leaky(self._dense(x, 128))
+                seen = leaky(self._dense(x, 128))
                 names.append(self._dense(seen, self.vocabulary.size, initializer=self._normal(0.02)))
         outputs = {"opinions": opinions} | ({"names": names} if numbers else {})
         return keras.Model([clips, looks, *numbers], outputs, name="discriminator")
 
     def _opinion(self, x, numbers, looks):
         """Logits (batch, looks) from what was seen (batch · looks, n), and how well it agrees with the condition."""
-        x = _leaky(self._dense(x, 256))
+        x = leaky(self._dense(x, 256))
         logits = keras.layers.Dense(
             1, use_bias=self.loss_kind == "classic", kernel_initializer=keras.initializers.HeNormal(self.random)
         )(x)
@@ -376,26 +304,9 @@ class VideoGAN(AdversarialModel):
 
     def get_config(self):
         return super().get_config() | {
-            "condition": self.vocabulary and self.vocabulary.known, "objects": self.objects, "width": self.width,
-            "content_size": self.content_size, "motion_size": self.motion_size, "naming": self.naming,
-            "drop": self.drop, "average": self.average,
+            "condition": self.vocabulary and self.vocabulary.known, "objects": self.objects, "naming": self.naming,
+            "drop": self.drop,
         }  # fmt: skip
-
-    @property
-    def preset_weights(self):
-        return self.averaged.weights
-
-    def set_preset_weights(self, weights):
-        self.averaged.set_weights(weights)
-        self.generator.set_weights(weights)
-
-    def noise(self, count, seed):
-        """Content (count, content_size) and motion noise (count, time + 1, motion_size)."""
-        content = tf.random.stateless_normal((count, self.content_size), seed)
-        motion = tf.random.stateless_normal(
-            (count, self.clip_shape[0] + 1, self.motion_size), seed + tf.constant([1, 0], tf.int64)
-        )
-        return content, motion
 
     def make(self, noise, condition, training):
         given = [] if condition is None else [condition, condition]
@@ -412,21 +323,6 @@ class VideoGAN(AdversarialModel):
         named, asked = self.vocabulary.named(condition)
         costs = [asked * tf.nn.sigmoid_cross_entropy_with_logits(named, names) for names in said["names"]]
         return said["opinions"], tf.concat(costs, axis=1)
-
-    def looks(self) -> tf.Tensor:
-        """The numbers of the frames that this step looks at closely, evenly apart."""
-        time = self.clip_shape[0]
-        count = min(LOOKS, time)
-        apart = time // count
-        seed = self.step_seed() + tf.constant([3, 0], tf.int64)
-        first = tf.random.stateless_uniform((), seed, 0, time - apart * (count - 1), tf.int32)
-        return first + apart * tf.range(count)
-
-    def after_step(self):
-        step = tf.cast(self.optimizer.iterations, tf.float32)
-        keep = tf.minimum(self.average, step / (step + 10))  # the first weights are soon forgotten
-        for average, weight in zip(self.averaged.weights, self.generator.weights, strict=True):
-            average.assign(keep * average + (1 - keep) * weight)
 
     def draw(self, count, condition, seed):
         return self.compose(*self.noise(count, draw_seed(seed)), condition)
@@ -452,23 +348,12 @@ class VideoGAN(AdversarialModel):
         Raises:
             ValueError: for noise of other shapes, or conditions that do not fit.
         """
-        content, motion = as_array(content, "content"), as_array(motion, "motion")
-        count = len(content) if content.ndim else 0
-        for name, noise, shape in (
-            ("content", content, (count, self.content_size)),
-            ("motion", motion, (count, self.clip_shape[0] + 1, self.motion_size)),
-        ):
-            if noise.shape != shape or not np.isfinite(noise).all():
-                raise ValueError(f"{name} has shape {noise.shape}, but finite numbers {shape} were expected.")
-        check_count(count, "the number of clips")
-        inputs = [tf.constant(content, tf.float32), tf.constant(motion, tf.float32)]
+        inputs = self.check_noise(content, motion)
+        count = len(inputs[0])
         for one in (condition, condition if motion_condition is None else motion_condition):
             one = self.check_condition(one, count)
             inputs += [self.prepared(one, count, training=False)] if self.conditional else []
-        batches = [self.averaged([part[start : start + 64] for part in inputs]) for start in range(0, count, 64)]
-        parts = {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
-        self.check_finite(parts["clips"])
-        return parts
+        return self.in_batches(self.averaged, inputs)
 
     def prepared(self, condition, count, training):
         """Conditions as whole numbers (count, columns), 0 for what is left open."""

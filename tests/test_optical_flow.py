@@ -1,0 +1,224 @@
+"""The GAN that moves pictures along a flow: its frames against their formula, its flows in bounds, and whether it learns
+to move what it sees."""
+
+import numpy as np
+import pytest
+from conftest import refuses, smooth
+
+from vidgen_tf.families.optical_flow import FlowWarpGAN, _inside
+from vidgen_tf.layers import Warp
+from vidgen_tf.quiet import keras, tf
+from vidgen_tf.video_model import draw_seed
+from vidgen_tf.worlds.linear_gaussian import LinearGaussian
+
+CLIP = (4, 10, 14, 3)
+
+
+def model(clip=CLIP, **options) -> FlowWarpGAN:
+    return FlowWarpGAN(clip, **{"width": 4, "content_size": 3, "motion_size": 2} | options)
+
+
+def parts(one: FlowWarpGAN, count: int = 3, seed: int = 7) -> dict[str, np.ndarray]:
+    return one.parts(*one.noise(count, draw_seed(seed)))
+
+
+def ready(one: FlowWarpGAN, rate: float = 2e-3) -> FlowWarpGAN:
+    one.compile(keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99))
+    return one
+
+
+def clips(count: int = 4) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-1, 1, (count, *CLIP)).astype("float32")
+
+
+def shuffled_weights(one: FlowWarpGAN) -> FlowWarpGAN:
+    """Masks and flows of all sizes, as no training has made them yet."""
+    noise = np.random.default_rng(1)
+    one.averaged.set_weights([w + noise.normal(0, 0.3, w.shape) * (w.ndim > 1) for w in one.averaged.get_weights()])
+    return one
+
+
+# ----------------------------------------------------------------------------------------------------- the parts
+
+
+def test_the_parts_have_their_shapes_and_stay_in_bounds():
+    made = parts(shuffled_weights(model(farthest=2.5)))
+    shapes = {"clips": (4, 10, 14, 3), "flow": (3, 10, 14, 2), "mask": (3, 10, 14), "residual": (3, 10, 14, 3)}
+    assert {name: part.shape[1:] for name, part in made.items()} == shapes
+    assert all(part.dtype == np.float32 for part in made.values())
+    assert 1 < np.abs(made["flow"]).max() <= 2.5
+    assert made["mask"].min() == 0  # beyond the border
+    assert made["mask"].max() <= 1
+    assert np.abs(made["clips"]).max() <= 1 + 1e-6
+    assert np.abs(made["residual"]).max() <= 1
+
+
+def test_frames_are_the_first_one_looked_up_once_and_what_was_painted_since():
+    made = parts(shuffled_weights(model()))
+    first, warp = tf.constant(made["clips"][:, 0]), Warp()
+    way, seen, painted = tf.zeros((3, 10, 14, 2)), tf.ones((3, 10, 14, 1)), tf.zeros((3, 10, 14, 3))
+    for t in range(3):
+        flow, mask, residual = made["flow"][:, t], made["mask"][:, t, ..., None], made["residual"][:, t]
+        way = warp(way, flow) + flow
+        seen, painted = mask * warp(seen, flow), mask * warp(painted, flow) + (1 - mask) * residual
+        np.testing.assert_allclose(made["clips"][:, t + 1], seen * warp(first, way) + painted, atol=1e-5)
+
+
+def test_a_smooth_frame_is_the_frame_before_moved_and_the_residual():
+    one = model()
+    _, motion = one.noise(3, draw_seed(7))
+    made = one.in_batches(one.averaged.get_layer("mover"), [tf.constant([smooth(*CLIP)[0]] * 3), motion])
+    mask = made["mask"][..., None]
+    for t in range(3):
+        by_hand = (
+            mask[:, t] * Warp()(made["clips"][:, t], made["flow"][:, t]) + (1 - mask[:, t]) * made["residual"][:, t]
+        )
+        np.testing.assert_allclose(made["clips"][:, t + 1], by_hand, atol=0.05)  # each frame is looked up in the first
+        assert np.abs(made["clips"][:, t + 1] - made["clips"][:, t]).max() > 0.2
+
+
+def test_the_second_frame_is_the_first_one_moved_and_the_residual():
+    made = parts(shuffled_weights(model()))
+    mask = made["mask"][:, 0, ..., None]
+    moved = Warp()(made["clips"][:, 0], made["flow"][:, 0])
+    np.testing.assert_allclose(made["clips"][:, 1], mask * moved + (1 - mask) * made["residual"][:, 0], atol=1e-5)
+
+
+def test_the_mask_is_0_for_what_comes_from_beyond_the_border():
+    flow = np.zeros((1, 3, 4, 2), "float32")
+    flow[0, :, :, 0] = 1.25  # from the left
+    np.testing.assert_allclose(_inside(flow)[0, :, :, 0], [[0, 0.75, 1, 1]] * 3)
+    flow[0, :, :, 1] = -0.5  # and from below
+    np.testing.assert_allclose(_inside(flow)[0, :, :, 0], np.outer([1, 1, 0.5], [0, 0.75, 1, 1]))
+    made = parts(shuffled_weights(model()))
+    inside = np.stack([_inside(made["flow"][:, t]) for t in range(3)], axis=1)[..., 0]
+    assert (made["mask"] <= inside).all()
+    assert (made["mask"][inside == 0] == 0).all()
+
+
+def test_before_training_things_move_steadily_at_the_speed_of_real_ones_and_hardly_anything_is_painted():
+    one = model((8, 24, 24, 1), width=8, farthest=4.0)
+    made = one.generator(one.noise(64, draw_seed(0)), training=True)  # normalised over the batch
+    flow = made["flow"].numpy().mean(axis=(2, 3))  # (count, time - 1, xy)
+    speed = np.linalg.norm(flow, axis=-1)
+    assert 1 < speed.mean() < 2
+    assert np.linalg.norm(flow.mean(axis=1), axis=-1).mean() > 0.7 * speed.mean()  # most of it lasts
+    assert np.abs(flow.mean(axis=(0, 1))).max() < 0.5  # to all sides
+    assert made["mask"].numpy()[:, :, 6:-6, 6:-6].min() > 0.9
+
+
+def test_content_is_what_is_seen_and_motion_how_it_moves():
+    one = model()
+    content, motion = one.noise(2, draw_seed(3))
+    made, other_motion = one.parts(content, motion), one.parts(content, motion[::-1])
+    np.testing.assert_allclose(made["clips"][:, 0], other_motion["clips"][:, 0], atol=1e-6)
+    assert np.abs(made["flow"] - other_motion["flow"]).max() > 0.1
+    other_content = one.parts(content[::-1], motion)
+    assert np.abs(made["clips"][:, 0] - other_content["clips"][:, 0]).max() > 1e-3
+    # Of the picture the flow knows little before training, and the heading nothing.
+    np.testing.assert_allclose(made["flow"], other_content["flow"], atol=0.2)
+
+
+@pytest.mark.parametrize("clip", [(2, 5, 9, 3), (9, 17, 4, 1), (3, 1, 1, 1), (5, 3, 33, 1)])
+def test_every_size_of_clip_works(clip):
+    one = model(clip, width=2)
+    assert one.generate(2, seed=0).shape == (2, *clip)
+    opinions = one.rate(np.zeros((2, *clip), "float32"), None, False)[0]
+    assert [logits.shape for logits in opinions] == [(2,), (2, min(4, clip[0]))]
+
+
+# ---------------------------------------------------------------------------------------------------- animate
+
+
+def test_a_picture_is_animated_from_its_own_colours():
+    one, picture = model(), clips(1)[0, 0]
+    made = one.animate(picture, 3, seed=5)
+    assert made.shape == (3, *CLIP)
+    assert made.dtype == np.float32
+    assert np.abs(made).max() <= 1
+    np.testing.assert_array_equal(made[:, 0], [picture] * 3)
+    assert np.abs(made[0] - made[1]).max() > 0.1  # each in another way
+    np.testing.assert_array_equal(made, one.animate(picture, 3, seed=5))
+    assert np.abs(made - one.animate(picture, 3, seed=6)).max() > 0.1
+    assert one.animate(picture, seed=5).shape == (1, *CLIP)
+
+
+def test_the_first_frame_of_a_clip_is_animated_to_that_clip():
+    one = model()
+    made = parts(one, 1, seed=4)["clips"]
+    np.testing.assert_allclose(one.animate(np.clip(made[0, 0], -1, 1), seed=4), made, atol=1e-5)
+
+
+def test_pictures_that_cannot_be_animated_are_refused():
+    one, picture = model(), clips(1)[0, 0]
+    for bad, word in (
+        (picture[None], "(10, 14, 3)"), (picture[:-1], "(10, 14, 3)"), (picture[..., :1], "(10, 14, 3)"),
+        (picture * 127, "[-1, 1]"), (picture.astype(float), "float64"), (picture * np.nan, "nan"), (None, "picture"),
+        ((picture * 127 + 128).astype("uint8"), "to_float"),
+    ):  # fmt: skip
+        with refuses(word):
+            one.animate(bad, seed=0)
+    for bad in ({"count": 0, "seed": 0}, {"count": 1.5, "seed": 0}, {"seed": -1}, {"seed": 0.5}):
+        with refuses("expected"):
+            one.animate(picture, **bad)
+
+
+# --------------------------------------------------------------------------------------------------- training
+
+
+def test_clips_come_from_the_averaged_weights_and_so_do_presets():
+    one = ready(model(), rate=1e-2)
+    one.fit(clips(), batch_size=4, epochs=4, verbose=0)
+    made = one.generate(2, seed=1)
+    assert [weight is averaged for weight, averaged in zip(one.preset_weights, one.averaged.weights, strict=True)]
+    raw = one.generator([*one.noise(2, draw_seed(1))])["clips"].numpy()
+    assert np.abs(made - np.clip(raw, -1, 1)).max() > 1e-4
+    again = model(seed=5)
+    again.set_preset_weights([weight.numpy() for weight in one.preset_weights])
+    np.testing.assert_array_equal(again.generate(2, seed=1), made)
+    np.testing.assert_array_equal(again.animate(made[0, 0], seed=2), one.animate(made[0, 0], seed=2))
+
+
+def test_it_learns_which_way_a_texture_drifts():
+    # All clips drift to the right; before training they move to all sides.
+    world = LinearGaussian(frames=6, size=12, waves=4, velocities=((1.5, 0.0),), memory=1.0, signal=0.24, noise=0.01)
+    one = ready(FlowWarpGAN(world.clip_shape, width=8, content_size=8, motion_size=2, penalty=0.1), rate=3e-3)
+    before = parts(one, 64)
+    one.fit(world.sample(256, 0).clips, batch_size=32, epochs=12, verbose=0)
+    after = parts(one, 64)
+    apart = [np.linalg.norm(made["flow"] - (1.5, 0), axis=-1).mean() for made in (before, after)]
+    assert apart[1] < 0.5 * apart[0], apart  # a fifth is usual; processors differ
+
+
+# ---------------------------------------------------------------------------------------------- bad arguments
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"farthest": 0}, "farthest"), ({"farthest": -1}, "farthest"), ({"farthest": "far"}, "farthest"),
+        ({"farthest": float("nan")}, "farthest"), ({"width": 0}, "width"), ({"content_size": 0}, "content_size"),
+        ({"motion_size": 1.5}, "motion_size"), ({"average": 1.0}, "average"), ({"loss": "hinge"}, "hinge"),
+        ({"penalty": -1}, "penalty"), ({"penalty_share": 0}, "penalty_share"), ({"patience": 0}, "patience"),
+        ({"seed": -1}, "seed"),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_refused(options, word):
+    with refuses(word):
+        model(**options)
+
+
+def test_a_single_frame_cannot_move():
+    with refuses("2 frames"):
+        model((1, 10, 14, 3))
+
+
+def test_noise_of_other_shapes_is_refused():
+    one = model()
+    content, motion = (part.numpy() for part in one.noise(2, draw_seed(0)))
+    for bad in (
+        (content[:, :-1], motion), (content, motion[:1]), (content, motion[:, 1:]), (content * np.nan, motion),
+        (content[:0], motion[:0]),
+    ):  # fmt: skip
+        with refuses("expected"):
+            one.parts(*bad)
