@@ -316,7 +316,90 @@ ANSWERS = {
             (lambda w: np.logaddexp.reduce(w, axis=1) - np.log(w.shape[1]), "one number a clip"),
         ],
     ),
+    "05.1": (
+        [
+            lambda x, scale, shift: _normal((x - shift) / scale) / abs(scale),
+            lambda x, scale, shift: np.exp(-0.5 * ((x - shift) / scale) ** 2) / np.sqrt(2 * np.pi * scale**2),
+        ],
+        [
+            (lambda x, scale, shift: _normal((x - shift) / scale), "the stretch is missing"),
+            (lambda x, scale, shift: _normal((x - shift) / scale) * abs(scale), "divide by the stretch"),
+            (lambda x, scale, shift: _normal((x - shift) / scale) / scale, "absolute value"),
+            (lambda x, scale, shift: _normal(x * scale + shift) / abs(scale), "undo shift and scale"),
+            (lambda x, scale, shift: _normal(x * scale + shift) * abs(scale), "undo shift and scale"),
+            (lambda x, scale, shift: _normal(x / scale - shift) / abs(scale), "subtract the shift, then divide"),
+            (lambda x, scale, shift: _normal((x + shift) / scale) / abs(scale), "subtract it"),
+            (lambda x, scale, shift: _normal((x - shift) / scale) / scale**2, "once"),
+            (lambda x, scale, shift: np.log(_normal((x - shift) / scale) / abs(scale)), "logarithm"),
+            (lambda x, scale, shift: np.exp(-0.5 * ((x - shift) / scale) ** 2) / abs(scale), "area"),
+            (lambda x, scale, shift: scale * _normal(x) + shift, "wrong: take z"),
+            (lambda x, scale, shift: np.mean(_normal((x - shift) / scale) / abs(scale)), "one density a place"),
+        ],
+    ),
+    "05.2": (
+        [
+            lambda y, network: _uncoupled(y, *network(y[:, :2])),
+            lambda y, network: [
+                [*row[:2], *((row[2:] - t) / np.exp(s))] for row, s, t in zip(y, *network(y[:, :2]), strict=True)
+            ],
+        ],
+        [
+            (lambda y, network: _uncoupled(y, *network(y[:, 2:])), "the half that stayed"),
+            (lambda y, network: _uncoupled(y, -network(y[:, :2])[0], network(y[:, :2])[1]), "exp(-s)"),
+            (lambda y, network: _uncoupled(y, network(y[:, :2])[0], -network(y[:, :2])[1]), "subtract it"),
+            (
+                lambda y, network: np.concatenate(
+                    [y[:, :2], y[:, 2:] * np.exp(-network(y[:, :2])[0]) - network(y[:, :2])[1]], axis=1
+                ),
+                "the last step first",
+            ),
+            (
+                lambda y, network: np.concatenate(
+                    [y[:, :2], y[:, 2:] * np.exp(network(y[:, :2])[0]) + network(y[:, :2])[1]], axis=1
+                ),
+                "couples once more",
+            ),
+            (lambda y, network: y, "still coupled"),
+            (lambda y, network: _uncoupled(y, *network(y[:, :2]))[:, 2:], "both halves"),
+            (lambda y, network: _uncoupled(y, *network(y[:, :2]))[:, ::-1], "first two columns"),
+            (lambda y, network: _uncoupled(y, *network(y)), "takes a half"),
+        ],
+    ),
+    "05.3": (
+        [
+            lambda log_prob, values, levels: -log_prob / (values * np.log(2)) + np.log2((levels - 1) / 2),
+            lambda log_prob, values, levels: -(log_prob / values + np.log(2 / (levels - 1))) / np.log(2),
+        ],
+        [
+            (lambda log_prob, values, levels: -log_prob / values + np.log((levels - 1) / 2), "these are nats"),
+            (lambda log_prob, values, levels: -log_prob / values + np.log2((levels - 1) / 2), "in nats still"),
+            (lambda log_prob, values, levels: -log_prob / values / np.log(2), "width of a level"),
+            (lambda log_prob, values, levels: _bits(log_prob, values) + np.log2(levels), "2 wide, so"),
+            (lambda log_prob, values, levels: _bits(log_prob, values) + np.log2(levels - 1), "not 1"),
+            (lambda log_prob, values, levels: _bits(log_prob, values) + np.log2(levels / 2), "one step less"),
+            (lambda log_prob, values, levels: _bits(log_prob, values) + np.log2(255 / 2), "not always 256"),
+            (lambda log_prob, values, levels: _bits(log_prob, values) - np.log2((levels - 1) / 2), "mind the sign"),
+            (lambda log_prob, values, levels: -_bits(log_prob, values) + np.log2((levels - 1) / 2), "mind the sign"),
+            (lambda log_prob, values, levels: -_bits(log_prob, values) - np.log2((levels - 1) / 2), "mind the sign"),
+            (lambda log_prob, values, levels: _bits(log_prob, 1) + values * np.log2((levels - 1) / 2), "a whole clip"),
+            (lambda log_prob, values, levels: _bits(log_prob, 1) + np.log2((levels - 1) / 2), "by its values"),
+            (lambda log_prob, values, levels: 2 ** (-log_prob / values), "costs -log2"),
+            (lambda log_prob, values, levels: np.mean(_bits(log_prob, values)), "one number a clip"),
+        ],
+    ),
 }
+
+
+def _normal(z):
+    return np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+
+
+def _uncoupled(y, log_scale, shift):
+    return np.concatenate([y[:, :2], (y[:, 2:] - shift) * np.exp(-log_scale)], axis=1)
+
+
+def _bits(log_prob, values):
+    return -log_prob / (values * np.log(2))
 
 
 def _kl(q_mean, q_log, p_mean, p_log):
