@@ -84,7 +84,7 @@ def test_free_nats_cost_nothing_in_training_and_do_not_hide_the_bound():
         )
     )  # fmt: skip
     assert held == paid  # evaluate says the bound
-    assert freed["kl"] == paid["kl"]
+    assert freed["reconstruction"] != held["reconstruction"]  # another draw
     latents = 2 + 3  # of the scene and of the frames
     assert freed["loss"] == pytest.approx(freed["reconstruction"] + latents * 100.0, rel=1e-5)
     with tf.GradientTape() as tape:  # below the free nats the kl has no slope
@@ -154,7 +154,7 @@ def test_minus_the_loss_is_the_bound():
     losses = []
     for step in range(20):
         model.optimizer.iterations.assign(step)
-        losses.append(float(model.losses_of(tf.constant(clips), None, False)["loss"]))
+        losses.append(float(model.losses_of(tf.constant(clips), None, True)["loss"]))
     bounds = [model.bound(clips, seed=seed).mean() for seed in range(20)]
     error = math.hypot(np.std(losses), np.std(bounds)) / math.sqrt(20)
     assert -np.mean(losses) == pytest.approx(np.mean(bounds), abs=5 * error)

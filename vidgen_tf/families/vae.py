@@ -261,7 +261,8 @@ class VideoVAE(VideoModel):
         """In nats a clip: `loss`, `reconstruction`, `kl`; and the `noise`. In `evaluate` the loss is minus the evidence lower
         bound, reconstruction + kl. In training the kl counts `beta` times, and with `free_nats` a latent's kl only where it
         is more than that in the mean of the batch."""
-        noise = self._normal(tf.shape(clips)[0], self.clip_shape[0], self.step_seed())
+        seed = self.step_seed() if training else draw_seed(0)  # evaluation does not depend on the step
+        noise = self._normal(tf.shape(clips)[0], self.clip_shape[0], seed)
         found = self.follow(noise, self.features(clips))
         looks = self.looks() if training else tf.range(self.clip_shape[0])
         shown = tf.ensure_shape(tf.gather(clips, looks, axis=1), (None, looks.shape[0], *self.clip_shape[1:]))
