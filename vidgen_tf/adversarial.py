@@ -27,7 +27,7 @@ import numpy as np
 from vidgen_tf.clips import as_array, check_count, check_number, check_seed
 from vidgen_tf.layers import joined, leaky
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.video_model import VideoModel, draw_seed
+from vidgen_tf.video_model import VideoModel, batches, draw_seed, evenly_apart
 
 LOSSES = ("classic", "relativistic")
 COLLAPSED = 0.02  # made clips that differ less than this share of what real clips differ are all the same
@@ -354,21 +354,16 @@ class ContentMotionModel(AdversarialModel):
         return [tf.constant(content, tf.float32), tf.constant(motion, tf.float32)]
 
     def in_batches(self, network: keras.Model, inputs: list[tf.Tensor]) -> dict[str, np.ndarray]:
-        """The parts that a network makes of its inputs, of 64 clips at a time."""
-        count = len(inputs[0])
-        batches = [network([part[start : start + 64] for part in inputs]) for start in range(0, count, 64)]
-        parts = {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
+        """The parts that a network makes of its inputs, of some clips at a time."""
+        made = [network(list(few)) for few in zip(*map(batches, inputs), strict=True)]
+        parts = {name: np.concatenate([few[name].numpy() for few in made]) for name in made[0]}
         self.check_finite(parts["clips"])
         return parts
 
     def looks(self) -> tf.Tensor:
         """The numbers of the frames that this step looks at closely, evenly apart."""
         time = self.clip_shape[0]
-        count = min(LOOKS, time)
-        apart = time // count
-        seed = self.step_seed() + tf.constant([3, 0], tf.int64)
-        first = tf.random.stateless_uniform((), seed, 0, time - apart * (count - 1), tf.int32)
-        return first + apart * tf.range(count)
+        return evenly_apart(time, min(LOOKS, time), self.step_seed() + tf.constant([3, 0], tf.int64))
 
     def after_step(self):
         step = tf.cast(self.optimizer.iterations, tf.float32)

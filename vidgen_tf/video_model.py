@@ -7,8 +7,8 @@ To write a new family, subclass `VideoModel` in a file of its own under `familie
    and `load` work. Decorate the class with `@keras.saving.register_keras_serializable(package="vidgen_tf")`.
 2. `losses_of(clips, condition, training)`: a dictionary of scalars. `"loss"` is what training lowers; the
    others are its named terms and are logged beside it: name them in the class attribute `loss_names`.
-   Draw noise with `tf.random.stateless_*` keyed by `self.step_seed()`: an integer seed
-   would be frozen when the step is traced.
+   Draw noise with `tf.random.stateless_*` keyed by `self.step_seed()`: an integer seed would be
+   frozen when the step is traced.
 3. `draw(count, condition, seed)`: new clips. Key every random number by `seed`.
 
 Everything else is Keras's own: `compile`, `fit`, `evaluate`, `save`. Data is `clips`, or pairs
@@ -24,6 +24,8 @@ import numpy as np
 
 from vidgen_tf.clips import as_array, check_clips, check_count, check_seed, check_values
 from vidgen_tf.quiet import keras, tf
+
+BATCH = 64  # clips that go through a network at once outside of training
 
 
 class VideoModel(keras.Model):
@@ -238,6 +240,18 @@ class VideoModel(keras.Model):
 def draw_seed(seed: int) -> tf.Tensor:
     """The seed of the noise for `generate`: none of those that training draws from."""
     return tf.constant([-4, seed], tf.int64)
+
+
+def evenly_apart(time: int, count: int, seed: tf.Tensor) -> tf.Tensor:
+    """The numbers of `count` of `time` frames, evenly apart, the first one by chance."""
+    apart = time // count
+    first = tf.random.stateless_uniform((), seed, 0, time - apart * (count - 1), tf.int32)
+    return first + apart * tf.range(count)
+
+
+def batches(values: np.ndarray | tf.Tensor) -> list:
+    """Parts of at most BATCH along the first axis, for what need not, and at some size cannot, be computed at once."""
+    return [values[start : start + BATCH] for start in range(0, len(values), BATCH)]
 
 
 @contextmanager

@@ -28,9 +28,8 @@ import numpy as np
 from vidgen_tf.adversarial import AdversarialModel
 from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.video_model import VideoModel, draw_seed
+from vidgen_tf.video_model import BATCH, VideoModel, batches, draw_seed
 
-BATCH = 64  # clips that go through a flow at once outside of training
 HALF_LEVEL = 1 / 255  # half the distance of two neighbours of 256 grey levels, in [-1, 1]
 LEAST_DEVIATION = 1e-3  # at initialisation, for a channel that is the same everywhere
 # One coupling makes values e² = 7.4 times larger or smaller at most. Without a bound one odd value could make a scale
@@ -378,8 +377,8 @@ class _ExactDensity:
 
 def _in_batches(call, values: np.ndarray) -> np.ndarray:
     """What `call` makes of some things at a time and of the number of the first."""
-    starts = range(0, len(values), BATCH)
-    return np.concatenate([call(tf.constant(values[start : start + BATCH]), start).numpy() for start in starts])
+    parts = enumerate(batches(values))
+    return np.concatenate([call(tf.constant(few), number * BATCH).numpy() for number, few in parts])
 
 
 def _bits(nats):
@@ -421,7 +420,7 @@ class NormalizingFlow(_ExactDensity, VideoModel):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class FlowGAN(_ExactDensity, AdversarialModel):
-    """A GAN whose generator is a flow, so that its likelihood is known, and can be lowered too.
+    """A GAN whose generator is a flow, so that its likelihood is known, and can be raised too.
 
     The generator lowers (1 - adversarial) · nats + adversarial · its adversarial loss, with nats = -log p / values. The
     likelihood forbids to leave out clips; the game looks at what is made.

@@ -2,15 +2,16 @@
 latents into frames, and a recurrent prior that has learned how latents follow each other.
 
 Each frame has a latent z (batch, latent_size), from which it is decoded. A memory h runs along, h[t] = GRU(h[t-1], z[t]),
-and from it the prior p says what to expect of the next latent. Before the first frame a few *scene latents* run through
-the same chain that no frame is decoded from: with them the first frame can be anything, as one Gaussian could not. Nobody can compute the likelihood p(clip) of such a
-model, but a bound below it: the *evidence lower bound*, a sum over latents,
+and from it the prior p says what to expect of the next latent. Before the first frame a few *scene
+latents*, from which no frame is decoded, run through the same chain: with them the first frame is not drawn from one
+Gaussian. Nobody can compute the likelihood p(clip) of such a model, but a bound below it: the *evidence lower bound*, a
+sum over latents,
 
     log p(clip)  ≥  E log p(frame[t] | z[t])  -  KL( q(z[t] | h[t-1], clip) || p(z[t] | h[t-1]) )
                     ^ minus the reconstruction   ^ kl
 
 where E is over latents drawn from the encoder's q. Frames are Gaussian about what is decoded; their deviation, the
-`noise`, is one learned number, so the bound is in nats and the weight between its two terms is no matter of taste.
+`noise`, is one learned number, so both terms are in nats. Training may still weigh the second one (`beta`).
 
 D. Kingma, M. Welling: Auto-Encoding Variational Bayes. ICLR 2014, https://arxiv.org/abs/1312.6114
 J. Chung et al.: A Recurrent Latent Variable Model for Sequential Data. NeurIPS 2015, https://arxiv.org/abs/1506.02216
@@ -31,14 +32,13 @@ import numpy as np
 from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values
 from vidgen_tf.layers import soft_argmax
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.video_model import VideoModel, draw_seed
+from vidgen_tf.video_model import VideoModel, batches, draw_seed, evenly_apart
 
 FINEST = 2 / 255 / math.sqrt(12)  # the deviation of rounding to 256 grey levels: no noise is learned below it
 START_NOISE = 0.5  # before training
 SURE = -2.0  # log variance of the encoder's latents before training: with more, noise drowns what they tell
 KEEP = 0.98  # how much of the averaged noise is kept in a step
 FEATURES, AHEAD = 128, 64  # numbers that the encoder keeps of a frame, and of the frames after it
-BATCH = 64  # clips that are encoded or decoded at once outside of training
 
 
 def _bounded(raw):
@@ -285,16 +285,14 @@ class VideoVAE(VideoModel):
 
     def looks(self) -> tf.Tensor:
         """The numbers of the frames that this training step decodes, evenly apart."""
-        apart = self.clip_shape[0] // self.decoded_frames
-        most = self.clip_shape[0] - apart * (self.decoded_frames - 1)
-        first = tf.random.stateless_uniform((), self.step_seed() + tf.constant([1, 0], tf.int64), 0, most, tf.int32)
-        return first + apart * tf.range(self.decoded_frames)
+        seed = self.step_seed() + tf.constant([1, 0], tf.int64)
+        return evenly_apart(self.clip_shape[0], self.decoded_frames, seed)
 
     # What it is used for.
 
     def draw(self, count, condition, seed):
         noise = self._normal(count, self.clip_shape[0], draw_seed(seed))
-        return np.concatenate([self.frames_of(self.follow(part)["latents"]).numpy() for part in _batches(noise)])
+        return np.concatenate([self.frames_of(self.follow(part)["latents"]).numpy() for part in batches(noise)])
 
     def encode(self, clips: np.ndarray) -> np.ndarray:
         """The latents that clips most likely came from: the means of the encoder's Gaussians.
@@ -312,7 +310,7 @@ class VideoVAE(VideoModel):
             self.follow(0 * self._normal(len(part), part.shape[1], draw_seed(0)), self.features(part))[
                 "latents"
             ].numpy()
-            for part in _batches(self._check_frames(clips))
+            for part in batches(self._check_frames(clips))
         ]
         return self.check_finite(np.concatenate(found))
 
@@ -337,7 +335,7 @@ class VideoVAE(VideoModel):
                 "expected, such as encode gives."
             )
         return self.check_finite(
-            np.concatenate([self.frames_of(p).numpy() for p in _batches(latents.astype(np.float32))])
+            np.concatenate([self.frames_of(p).numpy() for p in batches(latents.astype(np.float32))])
         )
 
     def interpolate(self, first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
@@ -383,7 +381,7 @@ class VideoVAE(VideoModel):
         check_values((count, futures, *self.clip_shape), "the clips")
         noise = self._normal(count * futures, time, draw_seed(seed))
         made = []
-        for begun, part in zip(_batches(np.repeat(given, futures, axis=0)), _batches(noise), strict=True):
+        for begun, part in zip(batches(np.repeat(given, futures, axis=0)), batches(noise), strict=True):
             latents = self.follow(part, self.features(begun))["latents"]
             made.append(np.concatenate([begun, self.frames_of(latents[:, frames:]).numpy()], axis=1))
         return self.check_finite(np.concatenate(made)).reshape(count, futures, *self.clip_shape)
@@ -407,7 +405,7 @@ class VideoVAE(VideoModel):
         check_count(samples, "samples")
         check_seed(seed)
         bounds = []
-        for number, part in enumerate(_batches(clips)):
+        for number, part in enumerate(batches(clips)):
             seen = self.features(part)
             log_weights = []
             for sample in range(samples):
@@ -441,8 +439,3 @@ class VideoVAE(VideoModel):
             "scene_latents": self.scene_latents,
             "decoded_frames": self.decoded_frames, "looks_ahead": self.looks_ahead, "seed": self.seed,
         }  # fmt: skip
-
-
-def _batches(values):
-    """Parts of at most 64 along the first axis."""
-    return [values[start : start + BATCH] for start in range(0, len(values), BATCH)]
