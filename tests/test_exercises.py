@@ -387,7 +387,84 @@ ANSWERS = {
             (lambda log_prob, values, levels: np.mean(_bits(log_prob, values)), "one number a clip"),
         ],
     ),
+    "06.1": (
+        [
+            lambda before, after: _least_squares(before, after),
+            lambda before, after: _least_squares(before, after).tolist(),
+            lambda before, after: np.linalg.solve(*_normal_equations(before, after)),
+        ],
+        [
+            (lambda before, after: -_least_squares(before, after), "MINUS"),
+            (lambda before, after: _least_squares(before, after)[::-1], "comes first"),
+            (lambda before, after: -_least_squares(before, after)[::-1], "mind the sign"),
+            (lambda before, after: 2 * _least_squares(before, after), "twice"),
+            (lambda before, after: 0 * _least_squares(before, after), "nothing seems to move"),
+            (lambda before, after: (after - before).mean(), "1 numbers"),
+            (lambda before, after: np.stack(np.gradient(before)), "numbers, but one velocity"),
+            (lambda before, after: [5, 5], "one equation"),
+        ],
+    ),
+    "06.2": (
+        [
+            lambda first, second, look_up: second + look_up(first, *_back(second)),
+            lambda first, second, look_up: look_up(first, *_back(second)) + look_up(second, *_back(0 * second)),
+        ],
+        [
+            (lambda first, second, look_up: first + second, "different places"),
+            (lambda first, second, look_up: first + look_up(second, *_back(first)), "other way round"),
+            (lambda first, second, look_up: second + look_up(first, *_back(-second)), "not at x + second"),
+            (lambda first, second, look_up: look_up(first, *_back(second)), "first half"),
+            (lambda first, second, look_up: second + look_up(first, *_back(second[..., ::-1])), "columns"),
+            (lambda first, second, look_up: -second - look_up(first, *_back(second)), "wrong way"),
+            (lambda first, second, look_up: second, "go back from frame 2"),
+            (lambda first, second, look_up: (first + second)[..., 0], "same shape"),
+        ],
+    ),
+    "06.3": (
+        [
+            lambda forward, backward, look_up: _agree(forward, look_up(backward, *_back(forward))) & _stays(forward),
+            lambda forward, backward, look_up: (
+                ~(~_agree(forward, look_up(backward, *_back(forward))) | ~_stays(forward))
+            ),
+        ],
+        [
+            (lambda f, b, look_up: _agree(f, look_up(b, *_back(f))), "beyond the border"),
+            (lambda f, b, look_up: _agree(f, b) & _stays(f), "not at the pixel"),
+            (lambda f, b, look_up: _agree(f, b), "backward up at the place"),
+            (lambda f, b, look_up: _agree(f, -look_up(b, *_back(f))) & _stays(f), "add up to nothing"),
+            (lambda f, b, look_up: ~(_agree(f, look_up(b, *_back(f))) & _stays(f)), "True is for"),
+            (lambda f, b, look_up: _stays(f), "inside is not enough"),
+            (lambda f, b, look_up: _agree(f, look_up(b, *_back(-f))) & _stays(f), "wrong"),
+            (lambda f, b, look_up: np.linalg.norm(f + look_up(b, *_back(f)), axis=-1), "bool"),
+            (lambda f, b, look_up: _agree(f, look_up(b, *_back(f)), 0.7) & _stays(f), "0.6 pixels"),
+            (lambda f, b, look_up: _agree(f, look_up(b, *_back(f)), 0.1) & _stays(f), "0.3 pixels"),
+        ],
+    ),
 }
+
+
+def _normal_equations(before, after):
+    down, right = (slope[2:-2, 2:-2].ravel() for slope in np.gradient((before + after) / 2))
+    slopes = np.stack([right, down])
+    return slopes @ slopes.T, -slopes @ (after - before)[2:-2, 2:-2].ravel()
+
+
+def _least_squares(before, after):
+    return np.linalg.lstsq(*_normal_equations(before, after))[0]
+
+
+def _back(flow):
+    rows, columns = np.mgrid[: flow.shape[0], : flow.shape[1]]
+    return columns - flow[..., 0], rows - flow[..., 1]
+
+
+def _stays(flow):
+    (x, y), (height, width) = _back(flow), flow.shape[:2]
+    return (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+
+
+def _agree(forward, backward, least=0.5):
+    return np.linalg.norm(forward + backward, axis=-1) < least
 
 
 def _normal(z):

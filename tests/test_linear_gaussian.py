@@ -146,7 +146,7 @@ def test_entropy_is_what_real_clips_cost():
     # The log-density of n Gaussian values is a sum of n halved squares: its deviation is √(n / 2).
     assert nats.std() == pytest.approx(math.sqrt(1152 / 2), rel=4 / math.sqrt(2 * 4000))
     scores = world.scores(world.sample(500, 3).clips)
-    assert scores == {"nats_per_value": pytest.approx(world.entropy / 1152, abs=4 * 24 / 1152 / math.sqrt(500))}
+    assert scores["nats_per_value"] == pytest.approx(world.entropy / 1152, abs=4 * 24 / 1152 / math.sqrt(500))
     assert world.entropy / 1152 == pytest.approx(-1.0334, abs=5e-5)
 
 
@@ -174,6 +174,19 @@ def test_less_than_the_entropy_is_no_better():
     rendered = (world.read(clips)["state"] @ world.observe.T).reshape(clips.shape).astype(np.float32)  # without noise
     for dull in (rendered, np.zeros_like(clips)):
         assert world.scores(dull)["nats_per_value"] < world.entropy / 1152 - 0.4
+
+
+def test_the_score_of_motion_is_the_warping_error_along_what_is_read():
+    world = LinearGaussian(velocities=FOUR, memory=0.99, noise=0.02)
+    sample = world.sample(40, 3)
+    where = np.stack([inner(8, 12, velocity) for velocity in sample.truth["velocity"]])
+    expected = warping_error(sample.clips, sample.truth["flow"], where).mean()
+    np.testing.assert_array_equal(world.read(sample.clips)["velocity"], sample.truth["velocity"])
+    assert world.scores(sample.clips)["warping_error"] == pytest.approx(expected, rel=1e-6)
+    assert world.scores(shuffled(sample.clips, 0))["warping_error"] > 2 * expected
+    assert (
+        world.scores(sample.clips[:, :1].repeat(8, axis=1))["warping_error"] > 2 * expected
+    )  # what rests does not drift
 
 
 # ------------------------------------------------------------------------------------ what the texture does

@@ -15,6 +15,7 @@ from vidgen_tf.metrics import (
     bits_per_dimension,
     claim,
     coverage,
+    endpoint_error,
     flicker,
     frechet_distance,
     frozen,
@@ -706,6 +707,42 @@ def test_warping_error_refuses_arrays_that_do_not_fit():
         warping_error(clips[:, :1], flow[:, :0])
     with refuses("5 axes"):
         warping_error(clips[0], flow[0])
+
+
+# ------------------------------------------------------------------------------------------ endpoint_error
+
+
+@pytest.mark.filterwarnings("error")
+def test_endpoint_error_is_the_mean_distance_of_the_ends():
+    true, flow = np.zeros((3, 2, 4, 5, 2)), np.zeros((3, 2, 4, 5, 2))
+    flow[0] = (3, -4)  # off by 5 everywhere
+    flow[1, 0, 2, 3] = (0, 8)  # off by 8 in one of 40 pixels
+    true[2] = flow[2] = (7, 7)
+    np.testing.assert_allclose(endpoint_error(flow, true), [5, 0.2, 0], rtol=1e-12)
+    np.testing.assert_allclose(endpoint_error(true, flow), [5, 0.2, 0], rtol=1e-12)
+    where = np.zeros((3, 2, 4, 5), bool)
+    where[0] = where[1, 0, 2, :4] = True
+    np.testing.assert_allclose(endpoint_error(flow, true, where), [5, 2, np.nan], rtol=1e-12)
+    assert endpoint_error(flow.astype(np.float32), true.astype(int))[0] == 5
+
+
+def test_endpoint_error_refuses_arrays_that_do_not_fit():
+    flow = np.zeros((2, 2, 4, 5, 2))
+    with refuses("(2, 2, 4, 5, 2)", "(2, 1, 4, 5, 2)"):
+        endpoint_error(flow, flow[:, :1])
+    with refuses("(2, 2, 4, 5, 2)", "(2, 2, 1, 1, 2)"):
+        endpoint_error(flow, flow[:, :, :1, :1])
+    with refuses("(2, 4, 5, 2)"):
+        endpoint_error(flow[0], flow[0])
+    with refuses("(2, 2, 4, 5, 3)"):
+        endpoint_error(*[np.zeros((2, 2, 4, 5, 3))] * 2)
+    for wrong in (np.nan, np.inf):
+        with refuses("NaN", "pixels per frame"):
+            endpoint_error(flow, flow + wrong)
+        with refuses("NaN", "pixels per frame"):
+            endpoint_error(flow + wrong, flow)
+    with refuses("where", "float64", "(2, 2, 4, 5)"):
+        endpoint_error(flow, flow, np.ones((2, 2, 4, 5)))
 
 
 # ------------------------------------------------------------------- object_permanence, motion_smoothness

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from conftest import noise, refuses, smooth, steps, tree
 from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb
 from PIL import Image
 
 from vidgen_tf import preview
 from vidgen_tf.clips import to_uint8
-from vidgen_tf.preview import Picture, animation, compare, filmstrip, grid
+from vidgen_tf.preview import Picture, animation, compare, filmstrip, flow_colors, grid
 
 HOSTILE = [
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -324,6 +325,28 @@ def test_bad_rows_are_refused():
 
 
 # ---------------------------------------------------------------------------------------------------- Picture
+
+
+def test_flow_has_the_hue_of_where_it_goes_and_the_strength_of_its_speed():
+    angle = np.arange(12) * np.pi / 6
+    flow = 3.0 * np.stack([np.cos(angle), np.sin(angle)], axis=-1)[None]  # (1, 12, 2)
+    expected = [hsv_to_rgb((turn / 12, 1, 1)) for turn in range(12)]
+    colors = flow_colors(flow)
+    assert (colors.shape, colors.dtype) == ((1, 12, 3), np.float32)
+    np.testing.assert_allclose(colors[0], 2 * np.array(expected) - 1, atol=1e-6)
+    np.testing.assert_allclose(flow_colors(flow / 2, farthest=3)[0], np.array(expected), atol=1e-6)  # half way to white
+    np.testing.assert_array_equal(flow_colors(9 * flow, farthest=3), flow_colors(flow, farthest=3))
+    np.testing.assert_array_equal(flow_colors(np.zeros((2, 3, 4, 5, 2))), np.ones((2, 3, 4, 5, 3)))  # rest is white
+    assert flow_colors(np.array([[[0, 2], [0, 0]]])).tolist() == [[[0, 1, -1], [1, 1, 1]]]  # down: yellow-green
+
+
+def test_bad_flow_is_refused():
+    for bad in (np.zeros((4, 5, 3)), np.zeros((5, 2)), np.full((4, 5, 2), np.nan)):
+        with pytest.raises(ValueError, match=r"height, width, 2"):
+            flow_colors(bad)
+    for bad in (0, -1, "far"):
+        with pytest.raises(ValueError, match="farthest is"):
+            flow_colors(np.zeros((4, 5, 2)), bad)
 
 
 def test_a_picture_tells_a_notebook_what_it_is():

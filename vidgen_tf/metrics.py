@@ -324,9 +324,7 @@ def warping_error(clips: np.ndarray, flow: np.ndarray, where: np.ndarray | None 
         raise ValueError(f"flow has shape {flow.shape}, but {(*shape, 2)} was expected for clips {clips.shape}.")
     if not np.isfinite(flow).all():
         raise ValueError("flow has values that are NaN or infinite, but pixels per frame were expected.")
-    where = np.ones(shape, bool) if where is None else as_array(where, "where")
-    if where.shape != shape or where.dtype != bool:
-        raise ValueError(f"where is {where.dtype} {where.shape}, but bool {shape} was expected.")
+    where = _check_where(where, shape)
     x = np.clip(np.arange(width) - flow[..., 0], 0, width - 1)
     y = np.clip(np.arange(height)[:, None] - flow[..., 1], 0, height - 1)
     left, top = np.minimum(x.astype(int), max(width - 2, 0)), np.minimum(y.astype(int), max(height - 2, 0))
@@ -340,6 +338,43 @@ def warping_error(clips: np.ndarray, flow: np.ndarray, where: np.ndarray | None 
     error = np.mean((clips[:, 1:] - moved) ** 2, axis=-1) * where
     counted = where.sum(axis=(1, 2, 3))
     return np.sqrt(np.where(counted > 0, error.sum(axis=(1, 2, 3)) / np.maximum(counted, 1), np.nan))
+
+
+def endpoint_error(flow: np.ndarray, true: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
+    """How far a flow's arrows end from where the true ones end: the mean distance, in pixels per frame.
+
+    S. Baker et al.: A Database and Evaluation Methodology for Optical Flow. IJCV 92 (2011).
+
+    Args:
+        flow: float (count, time, height, width, 2) pixels per frame (x, y), as in `warping_error`.
+        true: the true flow, of the same shape.
+        where: bool (count, time, height, width): the pixels that count, as those where motion can be seen.
+
+    Returns:
+        float64 (count,), in pixels; NaN where no pixel counts.
+
+    Raises:
+        ValueError: for arrays that do not fit, or numbers that are not finite.
+    """
+    flow, true = as_array(flow, "flow"), as_array(true, "true")
+    if flow.ndim != 5 or flow.shape[-1] != 2 or flow.shape != true.shape:
+        raise ValueError(
+            f"flow has shape {flow.shape} and true {true.shape}, but (count, time, height, width, 2) was expected of both."
+        )
+    if not (np.isfinite(flow).all() and np.isfinite(true).all()):
+        raise ValueError("flow or true has values that are NaN or infinite, but pixels per frame were expected.")
+    where = _check_where(where, flow.shape[:-1])
+    apart = np.linalg.norm(flow.astype(np.float64) - true, axis=-1) * where
+    counted = where.sum(axis=(1, 2, 3))
+    return np.where(counted > 0, apart.sum(axis=(1, 2, 3)) / np.maximum(counted, 1), np.nan)
+
+
+def _check_where(where: np.ndarray | None, shape: tuple) -> np.ndarray:
+    """The pixels that count, all if None is given; else ValueError."""
+    where = np.ones(shape, bool) if where is None else as_array(where, "where")
+    if where.shape != shape or where.dtype != bool:
+        raise ValueError(f"where is {where.dtype} {where.shape}, but bool {shape} was expected.")
+    return where
 
 
 # ------------------------------------------------------------------------------------- rules, from what a world read

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from vidgen_tf.clips import as_array, check_clips, check_count, check_fps, to_uint8, whole_or_absent
+from vidgen_tf.clips import as_array, check_clips, check_count, check_fps, check_number, to_uint8, whole_or_absent
 
 MAX_CELLS = 200  # pictures in one figure
 MAX_ASPECT = 16  # how many times longer than wide a picture in a figure may be, or wider than long
@@ -187,6 +187,34 @@ def animation(
         sheets.append(frame)
     shown = max(sheet.width, min(640, 3 * sheet.width))  # small clips are shown larger than they are stored
     return Picture(_png(sheets, 1000 / fps), f"Animation of {_described(clips)}", shown)
+
+
+def flow_colors(flow: np.ndarray, farthest: float | None = None) -> np.ndarray:
+    """Optical flow as colours: the hue says where things go, the strength how fast; white is what rests.
+
+    To the right is red, down yellow-green, to the left cyan, up violet. Colours alone are hard to read: draw arrows too.
+
+    Args:
+        flow: float (…, height, width, 2) pixels per frame (x, y), x to the right and y down.
+        farthest: the speed with the full colour, above 0; None takes the largest.
+
+    Returns:
+        float32 (…, height, width, 3), values in [-1, 1]: of the flow of a clip, a clip.
+
+    Raises:
+        ValueError: for an array of another shape, numbers that are not finite, or a `farthest` that is not above 0.
+    """
+    flow = as_array(flow, "flow")
+    if flow.ndim < 3 or flow.shape[-1] != 2 or flow.dtype.kind not in "iuf" or not np.isfinite(flow).all():
+        raise ValueError(f"flow has shape {flow.shape}, but finite numbers (…, height, width, 2) were expected.")
+    speed = np.linalg.norm(flow, axis=-1, keepdims=True)
+    farthest = (speed.max() or 1.0) if farthest is None else check_number(farthest, "farthest")
+    if not farthest:
+        raise ValueError("farthest is 0, but the speed with the full colour was expected, above 0.")
+    hue = 3 / np.pi * np.arctan2(flow[..., 1:], flow[..., :1])  # in sixths of the circle
+    six = (hue + np.array([5, 3, 1])) % 6  # from hue and strength to red, green and blue
+    share = np.clip(np.minimum(six, 4 - six), 0, 1)
+    return (1 - 2 * np.minimum(speed / farthest, 1) * share).astype(np.float32)
 
 
 def _moments(clips: np.ndarray, frames: int, titles: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:

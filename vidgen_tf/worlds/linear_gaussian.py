@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values
+from vidgen_tf.metrics import warping_error
 from vidgen_tf.worlds import Sample, World
 
 LEAST_DEVIATIONS = 4  # that must fit between 0 and ±1, so that next to no value is cut off: 6 of 100,000
@@ -189,12 +190,23 @@ class LinearGaussian(World):
         return {"state": state[best, np.arange(len(best))], "velocity": self.velocities[best]}
 
     def scores(self, clips: np.ndarray, captions: Sequence[str] = ()) -> dict[str, float]:
-        """What made clips cost under the true law: "nats_per_value", the mean of -log_prob / values.
+        """What made clips cost under the true law, and how well they move. The captions are not looked at.
 
-        Real clips of one velocity cost entropy / values. More means pictures or motion that the world lacks, but less
-        is no better: it means a lack of noise or of variety. The captions are not looked at.
+        Returns:
+            "nats_per_value": the mean of -log_prob / values. Real clips of one velocity cost entropy / values. More means
+            pictures or motion that the world lacks, but less is no better: it means a lack of noise or of variety.
+            "warping_error": that of `metrics.warping_error` along the velocity that is read, of the pixels that come from
+            inside of the frame.
         """
-        return {"nats_per_value": float(-self.log_prob(clips).mean() / math.prod(self.clip_shape))}
+        velocity, (frames, size) = self.read(clips)["velocity"], self.clip_shape[:2]
+        shape = (len(clips), frames - 1, size, size)
+        flow = np.broadcast_to(velocity[:, None, None, None], (*shape, 2))
+        x, y = np.meshgrid(np.arange(size), np.arange(size))
+        came = np.stack([x, y], axis=-1) - velocity[:, None, None]  # from where: (count, size, size, 2)
+        inside = ((came >= 0) & (came <= size - 1)).all(axis=-1)
+        error = warping_error(clips, flow, np.broadcast_to(inside[:, None], shape))
+        nats = -self.log_prob(clips).mean() / math.prod(self.clip_shape)
+        return {"nats_per_value": float(nats), "warping_error": float(error.mean())}
 
     def _filter(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """log_prob (velocity, count) and state (velocity, count, frames, 2 · waves), for each velocity."""
