@@ -55,14 +55,15 @@ def test_a_sample_keeps_the_contract():
 
 
 def test_captions_say_where_and_how_fast():
-    paces = ((1.0, 0.5), (-2, 0), (0, -0.25), (0, 0))
-    sample = LinearGaussian(velocities=paces).sample(40, 0)
+    paces = ((1.0, 0.5), (-2, 0), (0, -0.25), (0, 0), (1.5 * math.cos(1), 1e-16))
+    sample = LinearGaussian(velocities=paces).sample(60, 0)
     said = dict(zip(map(tuple, sample.truth["velocity"].tolist()), sample.captions, strict=True))
     assert said == {
-        (1.0, 0.5): "a texture drifts right by 1.0 and down by 0.5 pixels in a frame",
-        (-2.0, 0.0): "a texture drifts left by 2.0 pixels in a frame",
+        (1.0, 0.5): "a texture drifts right by 1 and down by 0.5 pixels in a frame",
+        (-2.0, 0.0): "a texture drifts left by 2 pixels in a frame",
         (0.0, -0.25): "a texture drifts up by 0.25 pixels in a frame",
         (0.0, 0.0): "a texture stands still",
+        (1.5 * math.cos(1), 1e-16): "a texture drifts right by 0.81 pixels in a frame",
     }
 
 

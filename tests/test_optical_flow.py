@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import refuses, smooth
 
-from vidgen_tf.families.optical_flow import FlowWarpGAN, _inside
+from vidgen_tf.families.optical_flow import FlowWarpGAN, _inside, _shortened
 from vidgen_tf.layers import Warp
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.video_model import draw_seed
@@ -42,15 +42,27 @@ def shuffled_weights(one: FlowWarpGAN) -> FlowWarpGAN:
 
 
 def test_the_parts_have_their_shapes_and_stay_in_bounds():
-    made = parts(shuffled_weights(model(farthest=2.5)))
+    made = parts(shuffled_weights(model(farthest=6.0)))
     shapes = {"clips": (4, 10, 14, 3), "flow": (3, 10, 14, 2), "mask": (3, 10, 14), "residual": (3, 10, 14, 3)}
     assert {name: part.shape[1:] for name, part in made.items()} == shapes
     assert all(part.dtype == np.float32 for part in made.values())
-    assert 1 < np.abs(made["flow"]).max() <= 2.5
+    assert 1 < np.linalg.norm(made["flow"], axis=-1).max() <= 6
     assert made["mask"].min() == 0  # beyond the border
     assert made["mask"].max() <= 1
     assert np.abs(made["clips"]).max() <= 1 + 1e-6
     assert np.abs(made["residual"]).max() <= 1
+
+
+def test_arrows_are_shortened_in_their_own_direction():
+    arrows = np.random.default_rng(0).normal(0, 2, (500, 2)).astype("float32")
+    short = _shortened(tf.constant(arrows)).numpy()
+    length, before = np.linalg.norm(short, axis=-1), np.linalg.norm(arrows, axis=-1)
+    np.testing.assert_allclose(length, np.cos(np.arctan(0.3 / before)), rtol=1e-4)
+    np.testing.assert_allclose(short / length[:, None], arrows / before[:, None], atol=1e-5)
+    at_rest = tf.Variable(tf.zeros((1, 2)))
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(_shortened(at_rest))
+    np.testing.assert_allclose(tape.gradient(total, at_rest), 1 / 0.3, rtol=1e-4)  # there, as everywhere, a slope
 
 
 def test_frames_are_the_first_one_looked_up_once_and_what_was_painted_since():

@@ -183,6 +183,8 @@ class VideoModel(keras.Model):
         try:
             with refusals_in_one_sentence():
                 self.before_fit(x, kwargs.get("batch_size") or 32)
+                if getattr(self, "compiled", False) and not self.optimizer.built:
+                    self.optimizer.build(self.trainable_variables)  # a step that creates variables is traced twice
                 return super().fit(x, y, **kwargs)
         except Exception:
             self.train_function = None  # a step that failed while it was traced cannot be traced again

@@ -29,6 +29,7 @@ from vidgen_tf.video_model import draw_seed
 
 COARSE = 4  # pixels of a frame, along each side, for one place of the grid on which flows differ
 START_SPEED = 0.4  # before training, as a share of the farthest: nobody learns from clips that stand still
+REST = 0.3  # headings much shorter than this are at rest
 STEADY = 2.0  # before training, how much larger the part of a heading is that lasts than the part that changes
 START_MASK = 4.0  # the mask's logit before training: 98 % is moved, for what is painted anew need not learn to move
 
@@ -41,6 +42,12 @@ def _inside(flow):
     points, last = -(flow - np.stack([x, y], axis=-1)), np.array([width - 1, height - 1], "float32")
     along_x, along_y = ops.split(ops.relu(1 - ops.relu(-points) - ops.relu(points - last)), 2, axis=-1)
     return along_x * along_y
+
+
+def _shortened(arrows):
+    """Arrows (…, 2) in the same directions, none as long as 1, and most nearly so: how fast things are is the speed's.
+    Squashed along each axis instead, they gather on a square; by tanh of their length, speeds tremble."""
+    return arrows / keras.ops.sqrt(keras.ops.sum(arrows**2, axis=-1, keepdims=True) + REST**2)
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -59,7 +66,7 @@ class FlowWarpGAN(ContentMotionModel):
 
     Args:
         clip_shape: (time, height, width, channels), at least 2 frames.
-        farthest: pixels that nothing moves farther than from a frame to the next, to the side and up or down, above 0.
+        farthest: pixels that nothing moves farther than from a frame to the next, above 0.
         width: channels of the widest pictures; deeper ones have up to four times as many.
         content_size, motion_size: numbers of noise for a clip and for a frame.
         loss, penalty, penalty_share, patience, seed: as in `AdversarialModel`.
@@ -101,7 +108,7 @@ class FlowWarpGAN(ContentMotionModel):
         _, path, lasting = self._latents(motion, [], repeat)
         # A speed, one for the clip, times headings that are normalised: else motion is switched off in all clips early on.
         bias = keras.initializers.Constant(float(np.log(START_SPEED / (1 - START_SPEED))))
-        speed = keras.layers.Dense(2, "sigmoid", kernel_initializer=self._normal(0.05), bias_initializer=bias)(lasting)
+        speed = keras.layers.Dense(1, "sigmoid", kernel_initializer=self._normal(0.05), bias_initializer=bias)(lasting)
         speed = self.farthest * speed[:, None, None]
         # Most things keep their way. Without the part that lasts flows were off by 0.92 pixels after 250 steps (one run),
         # with it by 0.62 and 0.66.
@@ -115,7 +122,7 @@ class FlowWarpGAN(ContentMotionModel):
         seen, painted = ops.ones_like(first[..., :1]), ops.zeros_like(first)
         way = ops.concatenate([ops.zeros_like(seen)] * 2, axis=-1)
         for t in range(1, time):
-            flow = speed * ops.tanh(bend([parts["clips"][-1], path[:, t]]) + heading[:, t, None, None])
+            flow = speed * _shortened(bend([parts["clips"][-1], path[:, t]]) + heading[:, t, None, None])
             way, seen, painted = ops.split(warp(ops.concatenate([way, seen, painted], axis=-1), flow), [2, 3], axis=-1)
             way = way + flow
             moved, inside = seen * warp(first, way) + painted, _inside(flow)

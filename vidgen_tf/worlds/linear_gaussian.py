@@ -272,5 +272,5 @@ def _turn(vectors: np.ndarray, size: int, velocity: np.ndarray) -> np.ndarray:
 
 def _caption(velocity: np.ndarray) -> str:
     sides = zip(velocity.tolist(), (("right", "left"), ("down", "up")), strict=True)
-    parts = [f"{names[way < 0]} by {abs(way)}" for way, names in sides if way]
+    parts = [f"{names[way < 0]} by {abs(way):.3g}" for way, names in sides if abs(way) > 1e-9]
     return f"a texture drifts {' and '.join(parts)} pixels in a frame" if parts else "a texture stands still"
