@@ -229,11 +229,21 @@ def test_a_warp_is_saved_with_a_model(tmp_path):
 
 @pytest.mark.parametrize(
     ("pictures", "field"),
-    [((4, 4, 2), (1, 4, 4, 2)), ((1, 4, 4, 2), (1, 4, 4, 3)), ((1, 4, 4, 2), (1, 4, 5, 2)), ((1, 4, 4, 2), (4, 4, 2))],
+    [
+        ((4, 4, 2), (1, 4, 4, 2)),
+        ((1, 4, 4, 2), (1, 4, 4, 3)),
+        ((1, 4, 4, 2), (1, 4, 5, 2)),
+        ((1, 4, 4, 2), (4, 4, 2)),
+        ((2, 4, 4, 2), (1, 4, 4, 2)),
+        ((2, 4, 4, 2), (3, 4, 4, 2)),
+        ((2, 0, 4, 2), (2, 0, 4, 2)),
+    ],
 )
 def test_pictures_and_flows_that_do_not_fit_are_refused(pictures, field):
     with refuses("expected", str(pictures), str(field)):
         Warp()(tf.zeros(pictures), tf.zeros(field))
+    with refuses("expected"):
+        Warp()(None, [1, 2])
 
 
 # ------------------------------------------------------------------------------------------------ small blocks

@@ -724,6 +724,7 @@ def test_endpoint_error_is_the_mean_distance_of_the_ends():
     where[0] = where[1, 0, 2, :4] = True
     np.testing.assert_allclose(endpoint_error(flow, true, where), [5, 2, np.nan], rtol=1e-12)
     assert endpoint_error(flow.astype(np.float32), true.astype(int))[0] == 5
+    assert endpoint_error(np.full((1, 1, 1, 1, 2), 16777217), np.full((1, 1, 1, 1, 2), 16777216, np.float32))[0] > 1
 
 
 def test_endpoint_error_refuses_arrays_that_do_not_fit():
@@ -734,6 +735,8 @@ def test_endpoint_error_refuses_arrays_that_do_not_fit():
         endpoint_error(flow, flow[:, :, :1, :1])
     with refuses("(2, 4, 5, 2)"):
         endpoint_error(flow[0], flow[0])
+    with refuses("(0, 2, 4, 5, 2)"):
+        endpoint_error(flow[:0], flow[:0])
     with refuses("(2, 2, 4, 5, 3)"):
         endpoint_error(*[np.zeros((2, 2, 4, 5, 3))] * 2)
     for wrong in (np.nan, np.inf):

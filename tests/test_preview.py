@@ -341,7 +341,13 @@ def test_flow_has_the_hue_of_where_it_goes_and_the_strength_of_its_speed():
 
 
 def test_bad_flow_is_refused():
-    for bad in (np.zeros((4, 5, 3)), np.zeros((5, 2)), np.full((4, 5, 2), np.nan)):
+    for bad in (
+        np.zeros((4, 5, 3)),
+        np.zeros((5, 2)),
+        np.full((4, 5, 2), np.nan),
+        np.full((4, 5, 2), 1e9),
+        np.zeros((0, 5, 2)),
+    ):
         with pytest.raises(ValueError, match=r"height, width, 2"):
             flow_colors(bad)
     for bad in (0, -1, "far"):

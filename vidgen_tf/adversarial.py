@@ -24,7 +24,7 @@ import math
 
 import numpy as np
 
-from vidgen_tf.clips import as_array, check_count, check_number, check_seed
+from vidgen_tf.clips import as_array, check_count, check_number, check_seed, check_values
 from vidgen_tf.layers import joined, leaky
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.video_model import VideoModel, batches, draw_seed, evenly_apart
@@ -264,6 +264,9 @@ class ContentMotionModel(AdversarialModel):
         self.width = check_count(width, "width")
         self.content_size = check_count(content_size, "content_size")
         self.motion_size = check_count(motion_size, "motion_size")
+        check_values(self.clip_shape, "a clip")
+        check_values((4 * self.width, 4 * self.width, 16), "a layer")
+        check_values((self.content_size + (self.clip_shape[0] + 1) * self.motion_size, 256), "a layer")
         self.average = check_number(average, "average", below=1)
         self.halvings = max(1, math.ceil(math.log2(max(self.clip_shape[1:3]) / 4)))  # down to at most 4 × 4
         self.random = keras.random.SeedGenerator(self.seed % 2**31)

@@ -16,6 +16,8 @@ import numpy as np
 
 from vidgen_tf.quiet import keras, tf
 
+SHARPNESS = 4.0  # of the softmax in `soft_argmax`
+
 
 def bilinear(pictures: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     """The values of pictures at points between pixels; beyond their border they fade to 0 within one pixel.
@@ -93,6 +95,12 @@ class Place(keras.layers.Layer):
         return keras.KerasTensor((sheets.shape[0], poses.shape[1], *sheets.shape[1:]), sheets.dtype)
 
 
+def comes_from(flow):
+    """Where each pixel comes from along a flow (batch, height, width, 2): points (x, y) in pixels, of the same shape."""
+    x, y = np.meshgrid(np.arange(flow.shape[2], dtype="float32"), np.arange(flow.shape[1], dtype="float32"))
+    return keras.ops.subtract(np.stack([x, y], axis=-1), flow)
+
+
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class Warp(keras.layers.Layer):
     """Moves pictures along an optical flow: each pixel looks up where it comes from.
@@ -106,26 +114,23 @@ class Warp(keras.layers.Layer):
     """
 
     def __call__(self, pictures, flow, **options):  # what `call` raises, Keras would wrap into many lines
-        if len(pictures.shape) != 4 or tuple(flow.shape[1:]) != (*pictures.shape[1:3], 2):
+        sizes = [tuple(getattr(given, "shape", ())) for given in (pictures, flow)]
+        counts = {size[0] for size in sizes if size} - {None}
+        if len(sizes[0]) != 4 or sizes[1][1:] != (*sizes[0][1:3], 2) or len(counts) > 1 or 0 in sizes[0][1:]:
             raise ValueError(
-                f"pictures {tuple(pictures.shape)} and flow {tuple(flow.shape)} came, but (batch, height, width, channels) "
-                "and (batch, height, width, 2) were expected."
+                f"pictures {sizes[0]} and flow {sizes[1]} came, but (batch, height, width, channels) and "
+                "(batch, height, width, 2) were expected, of as many pictures."
             )
         return super().__call__(pictures, flow, **options)
 
     def call(self, pictures, flow):
         height, width, channels = pictures.shape[1:]
-        x, y = np.meshgrid(np.arange(width, dtype="float32"), np.arange(height, dtype="float32"))
-        places = np.stack([x, y], axis=-1)  # (height, width, xy)
-        points = tf.clip_by_value(places - flow, 0.0, np.array([width - 1, height - 1], "float32"))
+        points = tf.clip_by_value(comes_from(flow), 0.0, np.array([width - 1, height - 1], "float32"))
         values = bilinear(pictures, tf.reshape(points, (-1, height * width, 2)))
         return tf.reshape(values, (-1, height, width, channels))
 
     def compute_output_spec(self, pictures, flow):
         return keras.KerasTensor(pictures.shape, pictures.dtype)
-
-
-SHARPNESS = 4.0  # of the softmax in `soft_argmax`
 
 
 def soft_argmax(maps: tf.Tensor) -> tf.Tensor:
@@ -147,22 +152,29 @@ def soft_argmax(maps: tf.Tensor) -> tf.Tensor:
 
 
 def leaky(x):
-    """Leaky ReLU: values below 0 are a fifth of what they were."""
+    """Leaky ReLU of a tensor of any shape: values below 0 are a fifth of what they were."""
     return keras.layers.LeakyReLU(negative_slope=0.2)(x)
 
 
 def spread(x, deviations, center=False):
     """Normalised over the batch, so that clips differ from the first step on: a network cannot hide an object that it
-    still paints badly in a corner of all clips, nor give all the same background."""
+    still paints badly in a corner of all clips, nor give all the same background, nor move them all one way.
+
+    Args:
+        x: (batch, …, channels); each channel gets the mean 0 over all other axes.
+        deviations: that each channel starts with, and may learn to change; a number or (channels,).
+        center: whether another mean may be learned.
+    """
     gamma = lambda shape, dtype=None: keras.ops.cast(keras.ops.broadcast_to(deviations, shape), dtype)  # noqa: E731
     return keras.layers.BatchNormalization(momentum=0.9, center=center, gamma_initializer=gamma)(x)
 
 
 def pooled(x):
-    """The largest and the mean value of each channel, over height and width."""
+    """The largest and the mean value of each channel, over height and width: (…, height, width, channels) to
+    (…, 2 · channels)."""
     return keras.ops.concatenate([keras.ops.max(x, axis=(-3, -2)), keras.ops.mean(x, axis=(-3, -2))], axis=-1)
 
 
 def joined(vectors: list):
-    """Vectors side by side; one alone is itself."""
+    """Vectors (…, n), (…, m), … side by side, (…, n + m + …); one alone is itself."""
     return keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0]

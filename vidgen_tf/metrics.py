@@ -357,7 +357,7 @@ def endpoint_error(flow: np.ndarray, true: np.ndarray, where: np.ndarray | None 
         ValueError: for arrays that do not fit, or numbers that are not finite.
     """
     flow, true = as_array(flow, "flow"), as_array(true, "true")
-    if flow.ndim != 5 or flow.shape[-1] != 2 or flow.shape != true.shape:
+    if flow.ndim != 5 or flow.shape[-1] != 2 or flow.shape != true.shape or not flow.size:
         raise ValueError(
             f"flow has shape {flow.shape} and true {true.shape}, but (count, time, height, width, 2) was expected of both."
         )

@@ -1,6 +1,6 @@
-"""Clips as pictures: filmstrip, grid, comparison, animation.
+"""Clips as pictures: filmstrip, grid, comparison, animation; and optical flow as colours, a clip like others.
 
-Each function takes clips float32 (count, time, height, width, channels) in [-1, 1], or one clip without the
+Each of the four takes clips float32 (count, time, height, width, channels) in [-1, 1], or one clip without the
 first axis, and returns a `Picture`, which a notebook shows when it is the last line of a cell. Animations are
 animated PNGs: they need no player, survive the export to HTML, and stand still on their first frame elsewhere.
 Captions are drawn as they are: no HTML, no mathematics, control characters replaced. To keep notebooks small a
@@ -202,11 +202,15 @@ def flow_colors(flow: np.ndarray, farthest: float | None = None) -> np.ndarray:
         float32 (…, height, width, 3), values in [-1, 1]: of the flow of a clip, a clip.
 
     Raises:
-        ValueError: for an array of another shape, numbers that are not finite, or a `farthest` that is not above 0.
+        ValueError: for an array of another shape, no pixels, numbers beyond a million, or a `farthest` that is not above 0.
     """
     flow = as_array(flow, "flow")
-    if flow.ndim < 3 or flow.shape[-1] != 2 or flow.dtype.kind not in "iuf" or not np.isfinite(flow).all():
-        raise ValueError(f"flow has shape {flow.shape}, but finite numbers (…, height, width, 2) were expected.")
+    fits = flow.ndim >= 3 and flow.shape[-1] == 2 and flow.size and flow.dtype.kind in "iuf"
+    if not fits or not (np.abs(flow) <= 1e6).all():  # NaN is not
+        raise ValueError(
+            f"flow has shape {flow.shape}, but numbers below a million, (…, height, width, 2), were expected."
+        )
+    flow = flow.astype(np.float64)
     speed = np.linalg.norm(flow, axis=-1, keepdims=True)
     farthest = (speed.max() or 1.0) if farthest is None else check_number(farthest, "farthest")
     if not farthest:
