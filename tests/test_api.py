@@ -148,7 +148,9 @@ def test_every_module_says_what_it_is_for_and_stays_short(path):
 
 
 def test_the_package_stays_small():
-    assert sum(path.read_text(encoding="utf-8").count("\n") for path in FILES) < 7_500
+    # The exercises do not count: they are content of the lessons, and each lesson adds some.
+    counted = [path for path in FILES if path.parent.name != "exercises"]
+    assert sum(path.read_text(encoding="utf-8").count("\n") for path in counted) < 6_900
 
 
 NETWORKS = {"clips", "quiet", "layers", "text", "video_model"}
@@ -167,7 +169,7 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "families": NETWORKS | {"adversarial"},
     "callbacks": {"clips", "quiet", "preview"},
     "presets": {"clips", "metrics", "quiet", "|"},
-    "exercises": {"clips", "metrics"},
+    "exercises": {"clips", "metrics", "exercises"},
     "__main__": {"clips", "|", "|presets", "|quiet", "|worlds"},
 }
 
@@ -193,26 +195,27 @@ def test_imports_point_one_way(path):
         assert at_top == {"importlib"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "adversarial",
-        "callbacks",
-        "clips",
-        "exercises",
-        "layers",
-        "metrics",
-        "presets",
-        "preview",
-        "text",
-        "video_model",
-    ],
-)
-def test_what_serves_all_families_names_none(name):
-    text = (ROOT / f"{name}.py").read_text(encoding="utf-8")
-    classes = [name.split(".")[-1] for name, value in PUBLIC if inspect.isclass(value) and "families" in name]
+def words(path: Path) -> set[str]:
+    """The words in a file's code, in its names and its strings, but not in comments and docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [part for part in node.body if not (isinstance(part, ast.Expr) and is_text(part.value))]
+    return set(re.findall(r"\w+", ast.unparse(tree)))
+
+
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+SHARED = [path for path in FILES if room(module_of(path)) not in ("", "__main__", "families")]
+
+
+@pytest.mark.parametrize("path", SHARED, ids=module_of)
+def test_what_serves_all_families_names_none(path):
+    classes = {name.split(".")[-1] for name, value in PUBLIC if inspect.isclass(value) and "families" in name}
     assert classes
-    assert [family for family in classes if family in text] == []
+    assert classes & words(path) == set()
 
 
 def test_only_installed_dependencies_are_imported():

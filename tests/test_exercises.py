@@ -286,6 +286,7 @@ ANSWERS = {
             (lambda qm, ql, pm, pl: _kl(qm, ql, 0 * pm, 0 * pl), "standard normal"),
             (lambda qm, ql, pm, pl: _kl(qm, 2 * ql, pm, 2 * pl), "deviation"),
             (lambda qm, ql, pm, pl: 2 * _kl(qm, ql, pm, pl), "half"),
+            (lambda qm, ql, pm, pl: _kl(qm, ql, pm, pl) / qm.size, "mean over the numbers"),
             (lambda qm, ql, pm, pl: _kl(qm, ql, pm, pl) / np.log(2), "bits"),
             (lambda qm, ql, pm, pl: -_kl(qm, ql, pm, pl), "never negative"),
             (lambda qm, ql, pm, pl: np.zeros(qm.shape), ""),
@@ -306,13 +307,22 @@ ANSWERS = {
     "04.3": (
         [
             lambda w: np.logaddexp.reduce(w, axis=0) - np.log(len(w)),
-            lambda w: w.max(axis=0) + np.log(np.mean(np.exp(w - w.max(axis=0)), axis=0)),
+            lambda w: _bound(w, w.max(axis=0)),
+            lambda w: [_bound(clip, clip.max()) for clip in w.T],
         ],
         [
             (lambda w: np.log(np.mean(np.exp(w), axis=0)), "range of numbers"),
             (lambda w: w.mean(axis=0), "mean of the logarithms"),
             (lambda w: np.logaddexp.reduce(w, axis=0), "sum over draws"),
             (lambda w: w.max(axis=0), "largest draw"),
+            (lambda w: _bound(w, w.max()), "its own largest weight"),
+            (lambda w: _bound(w, w[0, 0]), "its own largest weight"),
+            (lambda w: _bound(w, w.mean()), "its own largest weight"),
+            (lambda w: _bound(w, w.mean(axis=0)), "no other"),
+            (lambda w: _bound(w, w[0]), "no other"),
+            (lambda w: _bound(w, w.min(axis=0)), "no other"),
+            (lambda w: _bound(w, w.max(axis=0)) + 0.04 * (abs(w) > 10_000).any(axis=0), "near -50000"),
+            (lambda w: _bound(w, w.max(axis=0)) + 1e-5, "near 0"),
             (lambda w: np.logaddexp.reduce(w, axis=1) - np.log(w.shape[1]), "one number a clip"),
         ],
     ),
@@ -392,6 +402,8 @@ ANSWERS = {
             lambda before, after: _least_squares(before, after),
             lambda before, after: _least_squares(before, after).tolist(),
             lambda before, after: np.linalg.solve(*_normal_equations(before, after)),
+            lambda before, after: _least_squares(before, after, before),
+            lambda before, after: _least_squares(before, after, after),
         ],
         [
             (lambda before, after: -_least_squares(before, after), "MINUS"),
@@ -402,6 +414,15 @@ ANSWERS = {
             (lambda before, after: (after - before).mean(), "1 numbers"),
             (lambda before, after: np.stack(np.gradient(before)), "numbers, but one velocity"),
             (lambda before, after: [5, 5], "one equation"),
+            (lambda before, after: 0.9 * _least_squares(before, after), "one equation"),
+            (lambda before, after: 0.93 * _least_squares(before, after), "one equation"),
+            (lambda before, after: 1.15 * _least_squares(before, after), "one equation"),
+            (
+                lambda before, after: (lambda squares, products: products / np.diag(squares))(
+                    *_normal_equations(before, after)
+                ),
+                "one equation",
+            ),
         ],
     ),
     "06.2": (
@@ -417,6 +438,7 @@ ANSWERS = {
             (lambda first, second, look_up: second + look_up(first, *_back(second[..., ::-1])), "columns"),
             (lambda first, second, look_up: -second - look_up(first, *_back(second)), "wrong way"),
             (lambda first, second, look_up: second, "go back from frame 2"),
+            (lambda first, second, look_up: second + look_up(first, *np.round(_back(second))), "place to place"),
             (lambda first, second, look_up: (first + second)[..., 0], "same shape"),
         ],
     ),
@@ -436,21 +458,32 @@ ANSWERS = {
             (lambda f, b, look_up: _stays(f), "inside is not enough"),
             (lambda f, b, look_up: _agree(f, look_up(b, *_back(-f))) & _stays(f), "wrong"),
             (lambda f, b, look_up: np.linalg.norm(f + look_up(b, *_back(f)), axis=-1), "bool"),
-            (lambda f, b, look_up: _agree(f, look_up(b, *_back(f)), 0.7) & _stays(f), "0.6 pixels"),
-            (lambda f, b, look_up: _agree(f, look_up(b, *_back(f)), 0.1) & _stays(f), "0.3 pixels"),
+            (lambda f, b, look_up: _agree(f, look_up(b, *_back(f)), 0.7) & _stays(f), "(0.6, 0) pixels"),
+            (lambda f, b, look_up: _agree(f, look_up(b, *_back(f)), 0.1) & _stays(f), "(0.3, 0.3) pixels"),
+            (lambda f, b, look_up: _agree(f, look_up(b, *_back(f)), order=1) & _stays(f), "(0.3, 0.3) pixels"),
+            (lambda f, b, look_up: _agree(f, look_up(b, *_back(f)), order=np.inf) & _stays(f), "(0.4, 0.4) pixels"),
+            (lambda f, b, look_up: (abs((f + look_up(b, *_back(f)))[..., 0]) < 0.5) & _stays(f), "x alone"),
+            (lambda f, b, look_up: (abs((f + look_up(b, *_back(f)))[..., 1]) < 0.5) & _stays(f), "in x and in y"),
+            (lambda f, b, look_up: _agree(f, look_up(b, *np.round(_back(f)))) & _stays(f), "nearest pixel"),
+            (lambda f, b, look_up: _agree(f, look_up(b, *np.floor(_back(f)))) & _stays(f), "place to place"),
         ],
     ),
 }
 
 
-def _normal_equations(before, after):
-    down, right = (slope[2:-2, 2:-2].ravel() for slope in np.gradient((before + after) / 2))
+def _bound(weights, taken_out):
+    return taken_out + np.log(np.mean(np.exp(weights - taken_out), axis=0))
+
+
+def _normal_equations(before, after, sloped=None):
+    sloped = (before + after) / 2 if sloped is None else sloped
+    down, right = (slope[2:-2, 2:-2].ravel() for slope in np.gradient(sloped))
     slopes = np.stack([right, down])
     return slopes @ slopes.T, -slopes @ (after - before)[2:-2, 2:-2].ravel()
 
 
-def _least_squares(before, after):
-    return np.linalg.lstsq(*_normal_equations(before, after))[0]
+def _least_squares(before, after, sloped=None):
+    return np.linalg.lstsq(*_normal_equations(before, after, sloped))[0]
 
 
 def _back(flow):
@@ -463,8 +496,8 @@ def _stays(flow):
     return (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
 
 
-def _agree(forward, backward, least=0.5):
-    return np.linalg.norm(forward + backward, axis=-1) < least
+def _agree(forward, backward, least=0.5, order=2):
+    return np.linalg.norm(forward + backward, axis=-1, ord=order) < least
 
 
 def _normal(z):
