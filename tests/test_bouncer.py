@@ -10,7 +10,7 @@ from conftest import noise, refuses
 
 from vidgen_tf.clips import check_clips
 from vidgen_tf.metrics import backwards, frozen, shuffled
-from vidgen_tf.worlds import Sample
+from vidgen_tf.worlds import Sample, bouncer
 from vidgen_tf.worlds.bouncer import BALL, MOST_FUTURES, TOLERANCE, Bouncer
 
 TINY = [(2, 3), (4, 3), (5, 3), (3, 4), (5, 4), (6, 4), (4, 5)]  # frames, cells
@@ -177,6 +177,17 @@ def test_a_whole_clip_has_one_future_and_two_frames_of_a_long_one_too_many():
     assert MOST_FUTURES == 4096
 
 
+def test_as_many_futures_as_the_limit_are_listed_and_not_one_more(monkeypatch):
+    world = Bouncer(8, 3)
+    count = len(world.futures([[0, 1], [1, 2]])[0])
+    assert count > 4
+    monkeypatch.setattr(bouncer, "MOST_FUTURES", count)
+    assert len(world.futures([[0, 1], [1, 2]])[0]) == count
+    monkeypatch.setattr(bouncer, "MOST_FUTURES", count - 1)
+    with refuses(f"more than {count - 1} futures"):
+        world.futures([[0, 1], [1, 2]])
+
+
 @pytest.mark.parametrize("cells", [3, 4, 7])
 def test_a_ball_from_corner_to_corner_meets_no_coin(cells):
     world = Bouncer(30, cells)
@@ -301,6 +312,14 @@ def test_controls_are_seldom_possible_but_backwards_is_as_good_as_real():
     np.testing.assert_array_equal(world.log_prob(backwards(clips)), world.log_prob(clips))
     assert world.scores(clips) == {"readable": 1.0, "possible": 1.0}
     assert world.scores(0 * clips) == {"readable": 0.0, "possible": 0.0}
+
+
+def test_scores_are_the_shares_of_frames_and_of_clips():
+    world = Bouncer(4, 7)
+    wrong = [IMPOSSIBLE[name] for name in ("teleports", "stays", "turns at once")]
+    clips = np.concatenate([world.sample(2, 0).clips, world.render(np.array(wrong))])
+    clips[4, :3] = -1  # three frames of 20 without a ball
+    assert world.scores(clips) == {"readable": 17 / 20, "possible": 2 / 5}
 
 
 def test_one_lost_frame_makes_a_clip_impossible():

@@ -71,7 +71,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     first, again, other = (LinearGaussian(velocities=FOUR).sample(20, seed) for seed in (5, 5, 6))
     assert first.clips.tobytes() == again.clips.tobytes()
     assert all(first.truth[name].tobytes() == again.truth[name].tobytes() for name in first.truth)
-    assert (first.clips != other.clips).mean() > 0.99
+    zero = LinearGaussian(velocities=FOUR).sample(20, 0)  # 0 is a seed like any other
+    for another in (other, zero):
+        assert (first.clips != another.clips).mean() > 0.99
 
 
 def test_waves_are_whole_go_from_long_to_short_and_are_perpendicular():
