@@ -242,6 +242,27 @@ def test_broken_weights_are_said_to_be_broken(family):
         model.generate(1, seed=0)
 
 
+def test_training_stops_where_the_weights_are_broken(family):
+    model = compiled(family, eager=True)
+    for weight in model.weights:
+        if "float" in weight.dtype:
+            weight.assign(tf.fill(weight.shape, np.nan))
+    with refuses("Training stopped", "NaN", "smaller learning rate"):
+        train(model, family, epochs=1)
+
+
+def test_the_seed_decides_on_the_first_weights(family):
+    config = family.build().get_config()
+    kind, seed = type(family.build()), config["seed"]
+    first, again, other = (kind.from_config(config | {"seed": each}) for each in (seed, seed, seed + 1))
+    for one, same in zip(first.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(one, same)
+    pairs = list(zip(first.trainable_weights, other.trainable_weights, strict=True))
+    drawn = [(one, new) for one, new in pairs if len(one.shape) > 1 and np.ptp(one) > 0]  # neither biases nor zeros
+    assert drawn
+    assert [one.path for one, new in drawn if np.array_equal(one, new)] == []
+
+
 # ---------------------------------------------------------------------------------------------------- losses
 
 
@@ -354,6 +375,7 @@ def test_data_that_is_not_its_kind_is_refused_at_once_and_changes_nothing(family
         (clips[..., :1], "(batch, 4, 6, 6, 3)"),
         (clips[:0], "empty"),
         (None, "array of numbers"),
+        ((clip for clip in clips), "generator"),
     ):
         for use in (model.fit, model.evaluate):
             with refuses(word):
@@ -365,6 +387,10 @@ def test_data_that_is_not_its_kind_is_refused_at_once_and_changes_nothing(family
     ):
         with refuses(word):
             model.fit(tf.data.Dataset.from_tensors(bad), verbose=0)
+    empty = tf.data.Dataset.from_tensors(clips if condition is None else (clips, condition)).take(0)
+    for use in (model.fit, model.evaluate):
+        with refuses("no batch"):
+            use(empty, verbose=0)
     if condition is not None:
         with refuses("condition"):
             model.fit(clips, condition[:-1], verbose=0)

@@ -151,7 +151,15 @@ class VideoModel(keras.Model):
         losses = self.losses_of(self.checked(x), y, training)
         for name, term in self.terms.items():
             term.update_state(losses[name])
-        return losses["loss"]
+        if not training:
+            return losses["loss"]
+        check = tf.debugging.assert_equal(
+            tf.math.is_finite(losses["loss"]), True,
+            "the loss became NaN or infinite, so the weights are broken; go back to weights that were saved before, or "
+            "build the model anew, and try a smaller learning rate",
+        )  # fmt: skip
+        with tf.control_dependencies([check] if check is not None else []):
+            return tf.identity(losses["loss"])
 
     def checked(self, clips: tf.Tensor) -> tf.Tensor:
         """The clips of a batch, once their shape fits and their values lie in [-1, 1]; for use inside of a step."""
@@ -165,7 +173,8 @@ class VideoModel(keras.Model):
             return tf.identity(clips)
 
     def fit(self, x=None, y=None, **kwargs):
-        """`keras.Model.fit`, after a look at the data: x is clips or a dataset of batches, y the condition."""
+        """`keras.Model.fit`, after a look at the data: x is clips or a dataset of batches, y the condition. ValueError for
+        data that do not fit, and where the loss becomes NaN or infinite (not with `jit_compile`, which drops all checks)."""
         for name in ("sample_weight", "class_weight"):
             if kwargs.get(name) is not None:
                 raise ValueError(f"{name} was given, but all clips weigh the same here; leave it out.")
@@ -201,8 +210,8 @@ class VideoModel(keras.Model):
             return super().evaluate(x, y, **kwargs)
 
     def check_data(self, x, y=None) -> tuple:
-        """Clips and condition as `fit` takes them; ValueError for clips of another shape, type or range, or a
-        condition that does not fit. Of a dataset only shape and type are known before it runs."""
+        """Clips and condition as `fit` takes them; ValueError for clips of another kind, shape, type or range, none at all,
+        or a condition that does not fit. Of a dataset only shape and type are known before it runs."""
         if isinstance(x, tf.data.Dataset):
             spec = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
             if not isinstance(spec, tf.TensorSpec) or spec.dtype != tf.float32:
@@ -214,6 +223,8 @@ class VideoModel(keras.Model):
                 raise ValueError(
                     "A condition came beside a dataset; zip it into the dataset: pairs (clips, condition)."
                 )
+            if x.cardinality() == 0:
+                raise ValueError("The dataset has no batch in it; give at least one.")
             if isinstance(x.element_spec, tuple) and len(x.element_spec) > 2:
                 raise ValueError(
                     f"The dataset holds {len(x.element_spec)} things side by side, but batches of clips, or pairs "
@@ -221,10 +232,15 @@ class VideoModel(keras.Model):
                 )
             if isinstance(x.element_spec, tuple) and len(x.element_spec) == 2:
                 self.check_condition_spec(x.element_spec[1])
-        elif x is None or isinstance(x, (np.ndarray, tf.Tensor, list, tuple)):
+        elif x is None or isinstance(x, (list, tuple)) or hasattr(x, "__array__"):
             x = check_clips(x)
             self.check_shape(x)
             y = self.check_condition(y, len(x))
+        else:
+            raise ValueError(
+                f"The clips came as a {type(x).__name__}, but an array or a tf.data.Dataset of batches was expected; "
+                "np.stack or tf.data.Dataset.from_generator make one."
+            )
         return x, y
 
     def check_shape(self, clips) -> None:
@@ -262,7 +278,9 @@ def refusals_in_one_sentence():
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        words = error.message.partition("assertion failed: [")[2].partition("]")[0].replace("\\'", "'")
+        message = error.message.partition("assertion failed: [")[2].partition("]")[0].replace("\\'", "'")
+        eager = error.message.partition("\nCondition x ")  # how it reads where the step is not compiled
+        words = message or (eager[0] if eager[1] else "")
         reasons = [line.strip() for line in error.message.splitlines() if line.strip().startswith("ValueError: ")]
         if words:
             hint = "" if ";" in words else "; look at the batches of the data"  # some say themselves what to do
