@@ -101,9 +101,11 @@ class VideoVAE(VideoModel):
             raise ValueError(f"looks_ahead is {looks_ahead!r}, but True or False was expected.")
         self.looks_ahead, self.seed = looks_ahead, check_seed(seed)
         self.latent_shape = (self.clip_shape[0], self.latent_size)
+        check_values(self.clip_shape, "a clip")
         check_values((4 * self.memory_size, self.memory_size + self.latent_size), "a layer")
         self.random = keras.random.SeedGenerator(self.seed % 2**31)
         self.halvings = max(1, math.ceil(math.log2(max(self.clip_shape[1:3]) / 4)))  # down to at most 4 × 4
+        check_values((4, 4, *[self.width, *self._widths()][-2:]), "a layer")
         self.feature_size = FEATURES + (AHEAD if looks_ahead else 0)
         self.frame_encoder, self.frame_decoder = self._frame_encoder(), self._frame_decoder()
         self.prior = self._gaussian(self.memory_size, "prior")
@@ -249,8 +251,9 @@ class VideoVAE(VideoModel):
         errors = tf.reduce_sum(tf.square(clips - decoded), axis=(1, 2, 3, 4))
         return 0.5 * errors / tf.square(noise) + values * (tf.math.log(noise) + 0.5 * math.log(2 * math.pi))
 
-    def best_noise(self, clips: tf.Tensor, decoded: tf.Tensor) -> tf.Tensor:
-        """The deviation under which a batch is likeliest: the root mean square error. The model keeps an average of it."""
+    def _learn_noise(self, clips: tf.Tensor, decoded: tf.Tensor) -> tf.Tensor:
+        """The deviation under which a batch is likeliest, the root mean square error; its square goes into the average that
+        the model keeps."""
         error = tf.stop_gradient(tf.reduce_mean(tf.square(clips - decoded)))
         step = tf.cast(self.optimizer.iterations, tf.float32) if getattr(self, "optimizer", None) else 0.0
         keep = tf.minimum(KEEP, step / (step + 3))  # what the first steps say is soon forgotten
@@ -260,24 +263,25 @@ class VideoVAE(VideoModel):
     def losses_of(self, clips, condition, training):
         """In nats a clip: `loss`, `reconstruction`, `kl`; and the `noise`. In `evaluate` the loss is minus the evidence lower
         bound, reconstruction + kl. In training the kl counts `beta` times, and with `free_nats` a latent's kl only where it
-        is more than that in the mean of the batch."""
+        is more than that in the mean of the batch. Where the noise is learned, `noise` and `reconstruction` are in training
+        those of the noise that suits the batch best, in `evaluate` those of the average that the model keeps."""
         seed = self.step_seed() if training else draw_seed(0)  # evaluation does not depend on the step
-        noise = self._normal(tf.shape(clips)[0], self.clip_shape[0], seed)
-        found = self.follow(noise, self.features(clips))
+        drawn = self._normal(tf.shape(clips)[0], self.clip_shape[0], seed)
+        found = self.follow(drawn, self.features(clips))
         looks = self.looks() if training else tf.range(self.clip_shape[0])
         shown = tf.ensure_shape(tf.gather(clips, looks, axis=1), (None, looks.shape[0], *self.clip_shape[1:]))
         decoded = self.frames_of(tf.gather(found["latents"], looks, axis=1))
         learns = training and self.given_noise is None
-        noise = self.best_noise(shown, decoded) if learns else self.noise
+        noise = self._learn_noise(shown, decoded) if learns else self.noise
         reconstruction = tf.reduce_mean(self.surprise(shown, decoded, noise)) * (self.clip_shape[0] / looks.shape[0])
         kl = tf.reduce_mean(found["kl"], axis=0)  # (scene_latents + time,)
-        paid = self.weight() * tf.reduce_sum(tf.maximum(kl, self.free_nats)) if training else tf.reduce_sum(kl)
+        paid = self.kl_weight() * tf.reduce_sum(tf.maximum(kl, self.free_nats)) if training else tf.reduce_sum(kl)
         return {
             "loss": reconstruction + paid, "reconstruction": reconstruction, "kl": tf.reduce_sum(kl),
             "noise": noise,
         }  # fmt: skip
 
-    def weight(self) -> tf.Tensor:
+    def kl_weight(self) -> tf.Tensor:
         """The weight of the kl in this training step."""
         if not self.rise:
             return tf.constant(self.beta, tf.float32)
@@ -351,7 +355,7 @@ class VideoVAE(VideoModel):
         Raises:
             ValueError: for clips of another shape or range, or a count below 2.
         """
-        check_count(count, least=2)
+        check_values((check_count(count, least=2), *self.clip_shape), "the clips")
         ends = [self.encode(as_array(clip, "a clip to interpolate")[None])[0] for clip in (first, last)]
         if ends[0].shape != ends[1].shape:
             raise ValueError(f"first has {len(ends[0])} frames and last {len(ends[1])}, but as many were expected.")
@@ -405,11 +409,12 @@ class VideoVAE(VideoModel):
         check_count(samples, "samples")
         check_seed(seed)
         bounds = []
+        own = tf.constant([-5, seed], tf.int64)  # neither training nor `generate` draws from it
         for number, part in enumerate(batches(clips)):
             seen = self.features(part)
             log_weights = []
             for sample in range(samples):
-                key = tf.constant([seed, number * samples + sample], tf.int64)
+                key = tf.random.fold_in(own, tf.constant(number * samples + sample, tf.int64))
                 found = self.follow(self._normal(len(part), self.clip_shape[0], key), seen)
                 surprise = self.surprise(part, self.frames_of(found["latents"]))
                 # With one sample the kl in closed form: the same mean, less chance.
