@@ -282,13 +282,11 @@ def test_on_a_world_of_known_likelihood_it_comes_near_and_never_below():
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 192), global_clipnorm=1.0))
     lost = []
     for epochs in (1, 5):
-        model.fit(train, epochs=epochs, batch_size=64, verbose=0)
+        model.fit(train, epochs=epochs, batch_size=64, shuffle=False, verbose=0)  # in one order: the same each time
         lost.append(exact - model.log_prob(test))
         assert lost[-1].mean() > -3 * lost[-1].std() / math.sqrt(len(test))
-    assert lost[1].mean() < 0.5 * lost[0].mean()
-    assert (
-        lost[1].mean() < 0.1 * exact.mean()
-    )  # 0.066 when it was measured; with 40 s of training 0.02 of a larger world
+    assert lost[1].mean() < 0.6 * lost[0].mean()  # 0.48 when it was measured
+    assert lost[1].mean() < 0.1 * exact.mean()  # 0.063; with 40 s of training 0.02 of a larger world
 
 
 # -------------------------------------------------------------------------------------------- dequantisation
@@ -341,6 +339,18 @@ def test_clips_become_noise_and_the_same_clips_again(build):
     assert encoded.dtype == np.float32
     np.testing.assert_allclose(encoded[:8], encoded[64:], atol=1e-4)
     np.testing.assert_allclose(model.decode(encoded), many, atol=1e-4)
+
+
+def test_a_trained_chain_is_undone_in_both_directions():
+    data = np.clip(clips(64) + 0.05 * normal(64, *CLIP), -1, 1)
+    model = ready(flow(steps=3, width=8))
+    model.compile(keras.optimizers.Adam(5e-3))
+    model.fit(data, epochs=30, batch_size=16, verbose=0)
+    assert model.log_prob(data).mean() > flow().log_prob(data).mean() + 432  # it has learned a nat a value
+    chain, drawn = model.flow, normal(64, 432)
+    # The largest error of 27,648 values, without cutting off at -1 and 1; 1e-6 and 2e-5 when it was measured.
+    assert np.abs(chain.inverse(chain.forward(data)) - data).max() < 1e-3
+    assert np.abs(chain.forward(chain.inverse(drawn)) - drawn).max() < 1e-3
 
 
 @BOTH
@@ -443,7 +453,7 @@ def test_with_the_game_alone_likelihood_has_no_say(monkeypatch):
     monkeypatch.setattr(FlowGAN, "nats", lambda self, clips, training: tf.constant(np.nan))
     for one, other in zip(plain, stepped(flow_gan(adversarial=1), clips()), strict=True):
         np.testing.assert_array_equal(one, other)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="NaN"):
+    with refuses("NaN", "learning rate"):
         stepped(flow_gan(adversarial=0.5), clips())
 
 
@@ -471,6 +481,33 @@ def test_the_discriminator_gives_a_logit_for_each_clip_and_sees_all_of_it(shape)
     assert (np.abs(tape.gradient(logits, x)).max(axis=(0, 4)) > 0).mean() > 0.9  # leaky ReLU leaves no pixel out
 
 
+def test_only_the_classic_loss_has_a_bias_at_the_last_layer():
+    # The relativistic loss sees differences of logits, in which a bias would cancel.
+    for loss, has_one in (("classic", True), ("relativistic", False)):
+        *_, last, _ = flow_gan(loss=loss).discriminator.layers
+        assert isinstance(last, keras.layers.Dense)
+        assert last.use_bias is has_one
+
+
+# ------------------------------------------------------------------------------------------- what became of it
+
+
+@BOTH
+def test_broken_weights_are_said_to_be_broken(build):
+    model = build()
+    model.flow.blocks[1].mean.assign([np.nan] * 24)
+    for use in (model.log_prob, model.bits_per_dimension, model.encode):
+        with refuses("NaN", "weights are broken", type(model).__name__):
+            use(clips())
+
+
+def test_a_rate_far_too_high_is_stopped():
+    model = flow()
+    model.compile(keras.optimizers.Adam(1e3))
+    with refuses("Training stopped", "NaN", "weights are broken", "smaller learning rate"):
+        model.fit(clips(), epochs=20, verbose=0)
+
+
 # -------------------------------------------------------------------------------------------------- bad arguments
 
 
@@ -479,12 +516,17 @@ def test_the_discriminator_gives_a_logit_for_each_clip_and_sees_all_of_it(shape)
     ("options", "word"),
     [
         ({"levels": 0}, "levels"), ({"levels": 1.5}, "levels"), ({"steps": 0}, "steps"), ({"steps": "4"}, "steps"),
-        ({"width": 0}, "width"), ({"width": None}, "width"), ({"dequantise": 1}, "dequantise"), ({"seed": -1}, "seed"),
+        ({"width": 0}, "width"), ({"width": 10**6}, "a layer"), ({"width": None}, "width"), ({"dequantise": 1}, "dequantise"), ({"seed": -1}, "seed"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_refused(build, options, word):
     with refuses(word, repr(next(iter(options.values())))):
         build(**options)
+
+
+def test_a_discriminator_too_wide_is_refused():
+    with refuses("a layer", "fit"):
+        flow_gan(width=10**4)
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1, "all", None, float("nan")])

@@ -165,7 +165,8 @@ class AffineCoupling(Bijector):
         self.changes = self.channels // 2
         self.stays = self.channels - self.changes
         he = keras.initializers.HeNormal(keras.random.SeedGenerator(check_seed(seed) % 2**31))
-        layers = self.layers_of(check_count(width, "width"), {"activation": "silu", "kernel_initializer": he})
+        check_values((check_count(width, "width"), width), "a layer")
+        layers = self.layers_of(width, {"activation": "silu", "kernel_initializer": he})
         self.network = keras.Sequential([keras.Input((*self.shape[:-1], self.stays)), *layers])
 
     def layers_of(self, width: int, hidden: dict) -> list[keras.layers.Layer]:
@@ -338,9 +339,10 @@ class _ExactDensity:
 
     def log_prob(self, clips: np.ndarray) -> np.ndarray:
         """The log-density of clips, float32 (count, time, height, width, channels): nats per clip, float32 (count,), of
-        values in [-1, 1]. The noise of `dequantise` is the same in each call. ValueError for anything but such clips."""
+        values in [-1, 1]. The noise of `dequantise` is the same in each call. ValueError for anything but such clips, and
+        for broken weights."""
         log_prob = lambda batch, start: self.flow.log_prob(self.dequantised(batch, [-3, start]))  # noqa: E731
-        return _in_batches(log_prob, check_clips(clips, self.clip_shape))
+        return self.check_finite(_in_batches(log_prob, check_clips(clips, self.clip_shape)))
 
     def bits_per_dimension(self, clips: np.ndarray) -> np.ndarray:
         """What a value of each clip costs in bits, float32 (count,), to be told among 256 grey levels, 2 / 255 apart:
@@ -349,8 +351,9 @@ class _ExactDensity:
 
     def encode(self, clips: np.ndarray) -> np.ndarray:
         """The noise, float32 (count, values), of clips, float32 (count, time, height, width, channels), with nothing
-        added to them. ValueError for anything but such clips."""
-        return _in_batches(lambda batch, _: self.flow.forward(batch), check_clips(clips, self.clip_shape))
+        added to them. ValueError for anything but such clips, and for broken weights."""
+        clips = check_clips(clips, self.clip_shape)
+        return self.check_finite(_in_batches(lambda batch, _: self.flow.forward(batch), clips))
 
     def decode(self, noise: np.ndarray) -> np.ndarray:
         """The clips, float32 (count, time, height, width, channels), of noise (count, values), cut off at -1 and 1.
@@ -457,6 +460,7 @@ class FlowGAN(_ExactDensity, AdversarialModel):
         """Convolutions that halve time, height and width, until none is above 4, and a logit for each clip."""
         he = keras.initializers.HeNormal(keras.random.SeedGenerator(self.seed % 2**31))
         layers = []
+        check_values((4, 4, 4, 2 * self.width, 4 * self.width), "a layer")
         for level in range(max(1, math.ceil(math.log2(max(self.clip_shape[:3]) / 4)))):
             wide = self.width * 2 ** min(level, 2)
             layers += [keras.layers.Conv3D(wide, 4, 2, "same", kernel_initializer=he), keras.layers.LeakyReLU(0.2)]
