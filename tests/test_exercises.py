@@ -406,6 +406,7 @@ ANSWERS = {
             lambda before, after: _least_squares(before, after, after),
         ],
         [
+            (lambda before, after: np.linalg.lstsq(*_normal_equations(before, after)), "four things"),
             (lambda before, after: -_least_squares(before, after), "MINUS"),
             (lambda before, after: _least_squares(before, after)[::-1], "comes first"),
             (lambda before, after: -_least_squares(before, after)[::-1], "mind the sign"),
@@ -431,6 +432,10 @@ ANSWERS = {
             lambda first, second, look_up: look_up(first, *_back(second)) + look_up(second, *_back(0 * second)),
         ],
         [
+            (lambda first, second, look_up: second + look_up(first, *_back(second)[::-1]), "columns, first"),
+            (lambda first, second, look_up: first + look_up(second, *_back(-first)), "from frame 0"),
+            (lambda first, second, look_up: second + look_up(first, *_back(first)), "step back by the second"),
+            (lambda first, second, look_up: first + look_up(second, *_back(second)), "exchanged"),
             (lambda first, second, look_up: first + second, "different places"),
             (lambda first, second, look_up: first + look_up(second, *_back(first)), "other way round"),
             (lambda first, second, look_up: second + look_up(first, *_back(-second)), "not at x + second"),
@@ -450,6 +455,16 @@ ANSWERS = {
             ),
         ],
         [
+            (
+                lambda f, b, look_up: (
+                    _agree(f, look_up(b, *_back(f)))
+                    & (np.min(_back(f), axis=0) >= 0)
+                    & (_back(f)[0] < 16)
+                    & (_back(f)[1] < 12)
+                ),
+                "width - 1",
+            ),
+            (lambda f, b, look_up: _agree(f, look_up(b, *_back(f)), 1.0) & _stays(f), "to half a pixel"),
             (lambda f, b, look_up: _agree(f, look_up(b, *_back(f))), "beyond the border"),
             (lambda f, b, look_up: _agree(f, b) & _stays(f), "not at the pixel"),
             (lambda f, b, look_up: _agree(f, b), "backward up at the place"),

@@ -10,6 +10,7 @@ import numpy as np
 CHECKS: dict[str, Callable[[Any], str | None]] = {}
 HINTS = {  # what NumPy says, and what a reader can do about it
     "broadcast": " (the shapes do not fit: make one of them a column with [:, None]?)",
+    "inhomogeneous": " (np.linalg.lstsq gives four things back; the answer is the first, [0])",
     "matmul": " (for a sum over all pixels write np.sum(a * b))",
     "CastingError": " (convert with .astype('float32') before you compute)",
 }

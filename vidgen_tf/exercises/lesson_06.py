@@ -80,6 +80,13 @@ def two_in_one(answer) -> str | None:
                 "an arrow is (x, y): the first number belongs to the columns",
             ),
             (-right, "it points the wrong way: what is at x was at x - flow"),
+            (
+                second + _look_up(first, rows - second[..., 1], columns - second[..., 0]),
+                "look_up takes x, the columns, first",
+            ),
+            (first + at(second, -first), "that follows on from frame 0; start in frame 2 and go back"),
+            (second + at(first, first), "step back by the second arrow, and look the first one up there"),
+            (first + at(second, second), "first and second are exchanged"),
         )
         hint = next((hint for value, hint in hints if np.allclose(given, value, atol=1e-6)), None)
         hint = hint or "go back from frame 2 to 1, then from there to 0, and add"
@@ -94,11 +101,13 @@ def seen_before(answer) -> str | None:
     box, gone = np.zeros((2, 12, 16, 2))
     box[3:8, 8:12], gone[3:8, 5:9] = (3, 0), (-3, 0)  # a box went 3 to the right
     pan = np.broadcast_to([2.0, -1.0], (12, 16, 2))
+    half = np.broadcast_to([-0.5, -0.5], (12, 16, 2))
     slow = np.broadcast_to([1.4, -0.4], (12, 16, 2))
     zoom = np.stack([(columns - 6.9) / 4, (rows - 5.1) / 4], axis=-1)  # no sum is within 0.03 of half a pixel
     cases = {
         "a box that moves before a ground at rest": (box, gone),
         "a camera that pans": (pan, -pan),
+        "a camera that pans by half a pixel": (half, -half),
         "flows that differ by (0.3, 0.3) pixels": (pan, 0.3 - pan),
         "flows that differ by (0.6, 0) pixels": (pan, [0.6, 0] - pan),
         "flows that differ by (0, 0.6) pixels": (pan, [0, 0.6] - pan),
@@ -123,16 +132,19 @@ def seen_before(answer) -> str | None:
         nearest = short(forward + _look_up(backward, np.round(x), np.round(y)))
         hints = (
             (~right, "True is for what was seen before"),
-            (agree, "what comes from beyond the border was not seen either"),
+            (agree, "what comes from beyond the border, 0 to width - 1, was not seen either"),
             (here & inside, "look backward up at the place where the pixel came from, not at the pixel"),
             (here, "look backward up at the place where the pixel came from; and leave out what lies outside"),
             (short(2 * forward - both) & inside, "there and back again: the two arrows add up to nothing"),
-            ((np.abs(both[..., 0]) < 0.5) & inside, "x alone is not enough: how long is the sum of the arrows?"),
-            (inside, "inside is not enough: do both flows agree, in x and in y?"),
+            (
+                (np.abs(both[..., 0]) < 0.5) & inside,
+                "x alone is not enough: what counts is how long the sum of the arrows is",
+            ),
+            (inside, "inside is not enough: both flows have to agree to half a pixel, in x and in y"),
             ((np.abs(both) < 0.5).all(axis=-1) & inside, "the sum of the arrows is as long as the root of x² + y²"),
             (nearest & inside, "that is the nearest pixel; look_up takes places between pixels too"),
         )
         hint = next((hint for value, hint in hints if (given == value).all()), None)
-        hint = hint or "where did the pixel come from, and where is it sent from there?"
+        hint = hint or "find where the pixel came from, and where it is sent from there"
         return f"for {name}, {np.count_nonzero(given != right)} of 192 pixels are wrong: {hint}."
     return None
