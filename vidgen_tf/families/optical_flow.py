@@ -6,7 +6,8 @@ frame, and pixels look up where they come from; only what could not be seen befo
     frame[t](x) = mask[t](x) · frame[t-1](x - flow[t](x)) + (1 - mask[t](x)) · residual[t](x)
 
 A texture is so painted once, and moves as one thing does; a network that paints each frame has to learn that it stays.
-Nobody tells the flow: it is learned from clips alone, since a discriminator sees whether they move as real ones do.
+Where things go is learned from clips alone, since a discriminator sees whether they move as real ones do. How far they go,
+and how much is moved rather than painted, starts near what real clips need.
 
 C. Vondrick, A. Torralba: Generating the Future with Adversarial Transformers. CVPR 2017
 X. Liang, L. Lee, W. Dai, E. Xing: Dual Motion GAN for Future-Flow Embedded Video Prediction. ICCV 2017,
