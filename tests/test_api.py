@@ -166,6 +166,7 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "video_model": {"clips", "quiet", "|presets"},
     "adversarial": NETWORKS,
     "judge": NETWORKS,
+    "autoencoder": NETWORKS,
     "families": NETWORKS | {"adversarial"},
     "callbacks": {"clips", "quiet", "preview"},
     "presets": {"clips", "metrics", "quiet", "|"},

@@ -1,5 +1,5 @@
 """Blocks that several networks use: warping (`bilinear`, `Place`, `Warp`), where something is (`soft_argmax`), and small
-ones (`leaky`, `spread`, `pooled`, `joined`).
+ones (`leaky`, `spread`, `pooled`, `joined`, `folded`, `unfolded`).
 
 To warp is to let each point of a new frame look up its colour in a given picture.
 
@@ -178,3 +178,21 @@ def pooled(x):
 def joined(vectors: list):
     """Vectors (…, n), (…, m), … side by side, (…, n + m + …); one alone is itself."""
     return keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0]
+
+
+def folded(x, block: tuple[int, int, int]):
+    """Blocks of pixels to channels: (batch, time, height, width, channels) to (batch, time / a, height / b, width / c,
+    a · b · c · channels) for a block of (a, b, c)."""
+    (time, height, width, channels), (a, b, c) = x.shape[1:], block
+    x = keras.ops.reshape(x, (-1, time // a, a, height // b, b, width // c, c, channels))
+    x = keras.ops.transpose(x, (0, 1, 3, 5, 2, 4, 6, 7))
+    return keras.ops.reshape(x, (-1, time // a, height // b, width // c, a * b * c * channels))
+
+
+def unfolded(x, block: tuple[int, int, int]):
+    """Channels to blocks of pixels: what `folded` takes apart."""
+    (time, height, width, values), (a, b, c) = x.shape[1:], block
+    channels = values // (a * b * c)
+    x = keras.ops.reshape(x, (-1, time, height, width, a, b, c, channels))
+    x = keras.ops.transpose(x, (0, 1, 4, 2, 5, 3, 6, 7))
+    return keras.ops.reshape(x, (-1, time * a, height * b, width * c, channels))

@@ -1,9 +1,9 @@
-"""Text and labels as conditions: what is asked for, turned into the whole numbers that a network takes."""
+"""Text and labels as conditions: what is asked for, turned into the whole numbers that a network takes, and read."""
 
 import numpy as np
 
 from vidgen_tf.clips import as_array, check_count
-from vidgen_tf.quiet import tf
+from vidgen_tf.quiet import keras, tf
 
 MOST_WORDS = 16  # in a sentence
 
@@ -134,3 +134,63 @@ class Vocabulary:
             fits = spec.shape[1] in (None, self.columns)
         if not fits or not (spec.dtype == tf.string if self.textual else spec.dtype.is_integer):
             raise ValueError(f"The dataset's conditions are {spec!s:.80}, but {kind} for each clip was expected.")
+
+
+def positions(length: int, size: int) -> np.ndarray:
+    """Sines and cosines of 0, 1, …, length - 1 at `size` / 2 wavelengths, by which a network knows one place from another.
+
+    Returns:
+        float32 (length, size): the cosines, then the sines; a last column of zeros where `size` is odd.
+    """
+    rates = 1 / 100 ** (np.arange(size // 2) / max(1, size // 2 - 1))  # from 1 down to a hundredth
+    angles = np.arange(length)[:, None] * rates
+    waves = np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
+    return np.pad(waves, ((0, 0), (0, size % 2))).astype(np.float32)
+
+
+def attend(x, heads: int, random: keras.random.SeedGenerator, *, causal: bool = False):
+    """Self-attention of tokens (batch, tokens, size): each takes from all, by how well its query fits their keys; queries and
+    keys are normalised, so that no product grows without bound.
+
+    Args:
+        heads: independent attentions, side by side; they divide `size`.
+        random: of the first weights.
+        causal: whether a token sees itself and those before it only.
+    """
+    layers, ops, size = keras.layers, keras.ops, x.shape[-1]
+    dense = lambda units: layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(random))  # noqa: E731
+    split = ops.reshape(dense(3 * size)(x), (-1, x.shape[1], 3, heads, size // heads))
+    query, key, value = (split[:, :, part] for part in range(3))
+    query, key = layers.RMSNormalization(epsilon=1e-6)(query), layers.RMSNormalization(epsilon=1e-6)(key)
+    found = ops.dot_product_attention(query, key, value, is_causal=causal)
+    return dense(size)(ops.reshape(found, (-1, x.shape[1], size)))
+
+
+def text_encoder(
+    vocabulary: Vocabulary, size: int, blocks: int, heads: int, random: keras.random.SeedGenerator
+) -> keras.Model:
+    """A small transformer that reads conditions: each word is told by all others of its sentence.
+
+    Args:
+        vocabulary: what conditions are made of; its `numbers` are what the model takes.
+        size: numbers a word becomes; `heads` divides it.
+        blocks: how often words look at each other.
+        heads: independent attentions in each block.
+        random: of the first weights.
+
+    Returns:
+        From int32 (batch, columns) to (batch, columns, size).
+
+    A. Vaswani et al.: Attention Is All You Need. NeurIPS 2017, https://arxiv.org/abs/1706.03762
+    """
+    layers = keras.layers
+    dense = lambda units, **more: layers.Dense(  # noqa: E731
+        units, kernel_initializer=keras.initializers.GlorotUniform(random), **more
+    )
+    normal = keras.initializers.RandomNormal(stddev=0.5, seed=random)
+    numbers = keras.Input((vocabulary.columns,), dtype="int32")
+    x = layers.Embedding(vocabulary.size + 1, size, normal)(numbers) + positions(vocabulary.columns, size)
+    for _ in range(blocks):
+        x = x + attend(layers.LayerNormalization()(x), heads, random)
+        x = x + dense(size)(dense(4 * size, activation="gelu")(layers.LayerNormalization()(x)))
+    return keras.Model(numbers, layers.LayerNormalization()(x), name="text_encoder")

@@ -55,6 +55,12 @@ PAIRS = np.array(  # a circle that rotates looks as if it stood still: it is lef
     [(shape, motion) for shape in range(len(SHAPES)) for motion in range(len(MOTIONS))
      if (shape, motion) != (CIRCLE, ROTATES)])  # fmt: skip
 
+# Which things are kept out of training, (color, shape, motion): of each pair of colour and shape one motion, of each other
+# pair at most one, so that every pair of words is heard. These are 23 of 210; a sixth of the captions have one.
+HELD_OUT = (
+    np.add.outer(np.add.outer(np.arange(len(COLORS)), 2 * np.arange(len(SHAPES))), np.arange(len(MOTIONS))) % 9 == 0
+)
+
 
 # ----------------------------------------------------------------------------------------------- captions
 
@@ -184,6 +190,8 @@ class Shapes(World):
         frames: frames of a clip, at least 8.
         size: side of a frame in pixels, at least 24.
         objects: how many things a sampled clip may have: (1,), (2,) or (1, 2).
+        part: which captions it samples: "all"; "train", those without a thing in HELD_OUT; or "test", those with at least
+            one. It renders all.
 
     Raises:
         ValueError: for arguments other than these.
@@ -191,12 +199,14 @@ class Shapes(World):
 
     words = ("a", "and", "small", "large", *COLORS, *SHAPES, *dict.fromkeys(" ".join(MOTIONS).split()))
 
-    def __init__(self, frames: int = 16, size: int = 32, objects: Sequence[int] = (1, 2)):
+    def __init__(self, frames: int = 16, size: int = 32, objects: Sequence[int] = (1, 2), *, part: str = "all"):
         frames = check_count(frames, "frames", least=MIN_FRAMES)
         size = check_count(size, "size", least=MIN_SIZE)
         if not isinstance(objects, (tuple, list)) or tuple(objects) not in ((1,), (2,), (1, 2)):
             raise ValueError(f"objects is {objects!r}, but (1,), (2,) or (1, 2) was expected.")
-        self.objects = tuple(objects)
+        if part not in ("all", "train", "test"):
+            raise ValueError(f"part is {part!r}, but 'all', 'train' or 'test' was expected.")
+        self.objects, self.part = tuple(objects), part
         self.clip_shape = (frames, size, size, 3)
 
     def sample(self, count: int, seed: int) -> Sample:
@@ -208,23 +218,33 @@ class Shapes(World):
         return self.render(self.sample_captions(count, seed), seed)
 
     def sample_captions(self, count: int, seed: int) -> tuple[str, ...]:
-        """`count` random captions: every colour, size, and pair of shape and motion is equally likely."""
+        """`count` random captions: every colour, size, and pair of shape and motion is equally likely in all of them."""
         count = check_count(count)
         check_values((count, *self.clip_shape), "a sample")
-        dice = _generator(seed, "captions").random((count, 7))
+        generator, captions = _generator(seed, "captions"), []
+        while len(captions) < count:
+            captions += self._draw_captions(generator, count)
+        return tuple(captions[:count])
+
+    def _draw_captions(self, generator: np.random.Generator, count: int) -> list[str]:
+        """Those of `count` random captions that belong to this part."""
+        dice = generator.random((count, 7))
         number = np.array(self.objects)[_pick(dice[:, 0], len(self.objects))]
         pair = PAIRS[_pick(dice[:, 1:3], len(PAIRS))]
         size = _pick(dice[:, 3:5], len(SIZES))
         color = _pick(dice[:, 5:7], (len(COLORS), len(COLORS) - 1))
         color[:, 1] = (color[:, 0] + 1 + color[:, 1]) % len(COLORS)  # never that of the first thing
-        things = [
-            [
-                Thing(COLORS[color[i, k]], SHAPES[pair[i, k, 0]], MOTIONS[pair[i, k, 1]], SIZES[size[i, k]])
-                for k in (0, 1)
-            ]
-            for i in range(count)
+        held_out = (HELD_OUT[color, pair[..., 0], pair[..., 1]] & (np.arange(2) < number[:, None])).any(axis=1)
+        taken = np.flatnonzero({"all": True, "train": ~held_out, "test": held_out}[self.part] & np.ones(count, bool))
+        return [
+            caption_of(
+                [
+                    Thing(COLORS[color[i, k]], SHAPES[pair[i, k, 0]], MOTIONS[pair[i, k, 1]], SIZES[size[i, k]])
+                    for k in range(number[i])
+                ]
+            )
+            for i in taken
         ]
-        return tuple(caption_of(both[:many]) for both, many in zip(things, number, strict=True))
 
     def render(self, captions: Sequence[str], seed: int) -> Sample:
         """One clip for each caption: the caption says what is seen, the seed where, how fast and on which ground.

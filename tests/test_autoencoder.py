@@ -1,0 +1,119 @@
+"""The autoencoder of clips: frame by frame, latents of known scale, and what it refuses."""
+
+import numpy as np
+import pytest
+from conftest import refuses, smooth
+
+from vidgen_tf.autoencoder import Autoencoder
+from vidgen_tf.quiet import keras, tf
+
+SHAPE = (3, 16, 8, 3)
+
+
+def small(**options) -> Autoencoder:
+    return Autoencoder(**{"clip_shape": SHAPE, "latent_channels": 4, "width": 8} | options)
+
+
+def clips_of(count: int) -> np.ndarray:
+    return np.stack([np.roll(smooth(*SHAPE), 3 * index, axis=1) * (-1) ** index for index in range(count)])
+
+
+@pytest.fixture(scope="module")
+def trained() -> Autoencoder:
+    model = small()
+    model.compile(keras.optimizers.Adam(3e-3))
+    model.fit(np.repeat(clips_of(8), 2, axis=0), epochs=60, batch_size=8, verbose=0)
+    return model
+
+
+def test_latents_have_the_shape_that_is_promised(trained):
+    assert trained.latent_shape == (3, 2, 1, 4)
+    latents = trained.encode(clips_of(5))
+    assert latents.shape == (5, 3, 2, 1, 4)
+    assert latents.dtype == np.float32
+    assert trained.decode(latents).shape == (5, *SHAPE)
+
+
+def test_it_learns_to_give_clips_back(trained):
+    clips = clips_of(8)
+    fresh = small()
+    error = [np.mean((model.decode(model.encode(clips)) - clips) ** 2) for model in (fresh, trained)]
+    assert error[1] < 0.1 * error[0]
+    # Better than the mean of all values of a channel: it says something of each clip.
+    assert error[1] < 0.2 * clips.var(axis=(0, 1, 2, 3)).mean()
+
+
+def test_over_all_clips_latents_have_mean_zero_and_variance_one(trained):
+    latents = trained.encode(clips_of(8)).reshape(-1, 4)
+    # The statistics are moving averages of batches in training, so they are near the last ones, not equal.
+    np.testing.assert_allclose(latents.mean(axis=0), 0, atol=0.3)
+    np.testing.assert_allclose(latents.std(axis=0), 1, atol=0.3)
+
+
+def test_each_frame_has_its_own_latents(trained):
+    clips = clips_of(1)
+    other = clips.copy()
+    other[:, 1] *= -1
+    first, second = trained.encode(clips), trained.encode(other)
+    np.testing.assert_allclose(first[:, [0, 2]], second[:, [0, 2]], atol=1e-5)
+    assert np.abs(first[:, 1] - second[:, 1]).max() > 0.1
+    latents = first.copy()
+    latents[:, 1] += 1
+    made, moved = trained.decode(first), trained.decode(latents)
+    np.testing.assert_allclose(made[:, [0, 2]], moved[:, [0, 2]], atol=1e-5)
+    assert np.abs(made[:, 1] - moved[:, 1]).max() > 0.01
+
+
+def test_the_loss_is_the_mean_squared_error_and_training_adds_noise():
+    model, clips = small(noise=0.0), clips_of(4)
+    model.compile(run_eagerly=True)
+    by_hand = np.mean((model.decoder(model.encoder(clips)).numpy() - clips) ** 2)
+    assert model.evaluate(clips, verbose=0) == pytest.approx(by_hand, rel=1e-5)
+    quiet = float(model.compute_loss(x=tf.constant(clips), training=True))
+    loud = small(noise=1.0)
+    loud.compile(run_eagerly=True)
+    assert float(loud.compute_loss(x=tf.constant(clips), training=True)) > 1.05 * quiet
+
+
+def test_many_clips_go_through_in_parts(trained):
+    clips = np.repeat(clips_of(1), 70, axis=0)
+    latents = trained.encode(clips)
+    assert latents.shape[0] == 70
+    np.testing.assert_allclose(latents[0], latents[-1], atol=1e-5)
+    assert trained.decode(latents).shape[0] == 70
+
+
+def test_what_does_not_fit_is_refused(trained):
+    with refuses("height and a width in eights", "(3, 12, 8, 3)"):
+        small(clip_shape=(3, 12, 8, 3))
+    for name in ("latent_channels", "width", "depth", "seed"):
+        with refuses(name, "-1"):
+            small(**{name: -1})
+    with refuses("noise", "-0.1"):
+        small(noise=-0.1)
+    with refuses("clip"):
+        trained.encode(clips_of(1)[:, :2])
+    with refuses("latents", "(1, 3, 2, 2, 4)"):
+        trained.decode(np.zeros((1, 3, 2, 2, 4)))
+    with refuses("latents", "finite"):
+        trained.decode(np.full((1, 3, 2, 1, 4), np.nan))
+    with refuses("latents"):
+        trained.decode(np.array([["a"]]))
+
+
+def test_the_seed_decides_on_the_weights():
+    first, again, other = (small(seed=seed).preset_weights for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_it_comes_back_from_a_file_and_from_its_preset_weights(trained, tmp_path):
+    clips = clips_of(3)
+    trained.save(tmp_path / "autoencoder.keras")
+    again = keras.models.load_model(tmp_path / "autoencoder.keras")
+    assert again.get_config() == trained.get_config()
+    assert again.encode(clips).tobytes() == trained.encode(clips).tobytes()
+    new = small(seed=5)
+    new.set_preset_weights([weight.numpy() for weight in trained.preset_weights])
+    assert new.encode(clips).tobytes() == trained.encode(clips).tobytes()
+    assert new.decode(new.encode(clips)).tobytes() == trained.decode(trained.encode(clips)).tobytes()

@@ -1,0 +1,614 @@
+"""Diffusion: clips are covered with noise little by little, a network learns to see through it, and new clips grow out of
+nothing but noise.
+
+At time t, from 0 (the clip) to 1 (noise), what one sees is
+
+    x(t) = signal_rate(t) · clip + noise_rate(t) · noise
+
+and the network predicts the noise, the clip, or the velocity dx/dt; from any of the three follow the others. To make a clip
+one starts at x(1), which is noise, and jumps from time to time: estimate clip and noise, and put them together again
+as they will be at the next time. This one formula is DDPM, DDIM and rectified flow: they differ in the rates, in what
+is predicted, and in whether fresh noise comes in on the way (`SETTINGS`). Few jumps do if the network is also trained
+to jump far: one jump shall lead where two of half its length lead (`jumps`).
+
+What is asked for enters in one way: words as tokens beside those of the clip (and all of them together beside the time), and known pixels, with a mask that says which are
+known, added to the tokens of their place: the first frame, the first and the last one, a border, a hole. Both are left
+out at random in training, so the network also knows what clips look like when nothing is asked for, and sampling
+can go away from that, towards what the words say (classifier-free guidance).
+
+J. Ho, A. Jain, P. Abbeel: Denoising Diffusion Probabilistic Models (DDPM). NeurIPS 2020, https://arxiv.org/abs/2006.11239
+J. Song, C. Meng, S. Ermon: Denoising Diffusion Implicit Models (DDIM). ICLR 2021, https://arxiv.org/abs/2010.02502
+X. Liu, C. Gong, Q. Liu: Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow. ICLR 2023,
+https://arxiv.org/abs/2209.03003
+T. Salimans, J. Ho: Progressive Distillation for Fast Sampling of Diffusion Models. ICLR 2022,
+https://arxiv.org/abs/2202.00512 (velocities)
+P. Esser et al.: Scaling Rectified Flow Transformers for High-Resolution Image Synthesis. ICML 2024,
+https://arxiv.org/abs/2403.03206 (times from a logistic normal, and their shift)
+J. Ho, T. Salimans: Classifier-Free Diffusion Guidance. 2022, https://arxiv.org/abs/2207.12598
+W. Peebles, S. Xie: Scalable Diffusion Models with Transformers (DiT). ICCV 2023, https://arxiv.org/abs/2212.09748
+T. Li, K. He: Back to Basics: Let Denoising Generative Models Denoise (JiT). 2025, https://arxiv.org/abs/2511.13720
+(clips are predicted, and the error is that of the velocity that follows)
+K. Frans, D. Hafner, S. Levine, P. Abbeel: One Step Diffusion via Shortcut Models. ICLR 2025,
+https://arxiv.org/abs/2410.12557 (`jumps`)
+"""
+
+import functools
+import itertools
+import math
+
+import numpy as np
+
+from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values
+from vidgen_tf.layers import folded, unfolded
+from vidgen_tf.quiet import keras, tf
+from vidgen_tf.text import Vocabulary, attend, positions, text_encoder
+from vidgen_tf.video_model import VideoModel, batches, draw_seed
+
+SCHEDULES = ("linear", "cosine", "ddpm")
+PREDICTIONS = ("noise", "clip", "velocity")
+SAMPLERS = ("euler", "heun", "ancestral", "jumps")
+SETTINGS = {  # name: schedule, prediction, sampler, steps
+    "ddpm": ("ddpm", "noise", "ancestral", 250),
+    "ddim": ("ddpm", "noise", "euler", 50),
+    "rectified flow": ("linear", "velocity", "heun", 16),
+}
+LEAST = 1e-3  # the rates by which something is divided are taken to be no smaller
+NEARLY_CLIP = (
+    0.05  # noise rates below it are taken for it where the noise is what remains: there is next to none to see
+)
+LEVELS = 5  # jumps of 1, 1/2, … 1/16 of the way are trained
+FILLS = 4  # ways of hiding a part of a clip in training, see `_masks`
+
+
+# --------------------------------------------------------------------------------------------- the one formula
+
+
+def rates(times, schedule: str = "linear"):
+    """How much of the clip and of the noise is seen at times from 0 to 1.
+
+    Args:
+        times: array or tensor of any shape.
+        schedule: "linear", 1 - t and t (rectified flow); "cosine", a quarter of a circle; or "ddpm", that of Ho et al. with its
+            thousand steps taken as continuous: signal rate exp(-t/20 - 4.975 t²), and squares that sum to 1.
+
+    Returns:
+        (signal_rate, noise_rate), tensors of the shape of times.
+
+    Raises:
+        ValueError: for an unknown schedule.
+    """
+    times = keras.ops.convert_to_tensor(times, "float32")
+    _known(schedule, "schedule", SCHEDULES)
+    if schedule == "linear":
+        return 1 - times, times
+    if schedule == "cosine":
+        return keras.ops.cos(times * math.pi / 2), keras.ops.sin(times * math.pi / 2)
+    log_signal = -0.05 * times - 4.975 * times**2
+    return keras.ops.exp(log_signal), keras.ops.sqrt(-keras.ops.expm1(2 * log_signal))
+
+
+def slopes(times, schedule: str = "linear"):
+    """The slopes of the two `rates` by time: (signal_slope, noise_slope), tensors of the shape of times."""
+    signal, noise = rates(times, schedule)
+    if schedule == "linear":
+        return -keras.ops.ones_like(signal), keras.ops.ones_like(signal)
+    if schedule == "cosine":
+        return -noise * math.pi / 2, signal * math.pi / 2
+    down = 0.05 + 9.95 * keras.ops.convert_to_tensor(times, "float32")
+    return -down * signal, down * signal**2 / keras.ops.maximum(noise, LEAST)
+
+
+def told_apart(x, predicted, times, schedule: str = "linear", prediction: str = "velocity"):
+    """Clip and noise, as estimated from what is seen and from what the network predicts.
+
+    Args:
+        x: what is seen, (batch, …).
+        predicted: what the network says, of the same shape.
+        times: (batch,) or a number.
+        schedule: as in `rates`.
+        prediction: what the network says: "noise", "clip", or "velocity", the slope of x by time.
+
+    Returns:
+        (clip, noise), tensors of the shape of x, with x = signal_rate · clip + noise_rate · noise.
+
+    Raises:
+        ValueError: for an unknown schedule or prediction.
+    """
+    _known(prediction, "prediction", PREDICTIONS)
+    signal, noise = (_beside(rate, x) for rate in rates(times, schedule))
+    if prediction == "clip":
+        return predicted, (x - signal * predicted) / keras.ops.maximum(noise, NEARLY_CLIP)
+    if prediction == "noise":
+        return (x - noise * predicted) / keras.ops.maximum(signal, LEAST), predicted
+    signal_slope, noise_slope = (_beside(slope, x) for slope in slopes(times, schedule))
+    scale = signal * noise_slope - noise * signal_slope
+    return (noise_slope * x - noise * predicted) / scale, (signal * predicted - signal_slope * x) / scale
+
+
+def _beside(values, x):
+    """Numbers (batch,) with as many axes as x has, or one number as it is."""
+    values = keras.ops.convert_to_tensor(values, "float32")
+    return keras.ops.reshape(values, (-1, *[1] * (len(x.shape) - 1))) if len(values.shape) else values
+
+
+def _known(value, name: str, values) -> None:
+    if value not in values:
+        raise ValueError(f"{name} is {value!r:.60}, but one of {', '.join(values)} was expected.")
+
+
+# ------------------------------------------------------------------------------------------------- the model
+
+
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class Diffusion(VideoModel):
+    """A transformer that takes the noise out of clips, or out of their latents.
+
+    Args:
+        clip_shape: (time, height, width, channels).
+        condition: what clips are made for: None, the words of sentences, or the numbers of classes of labels, as in
+            `VideoGAN`.
+        setting: "ddpm", "ddim" or "rectified flow": names schedule, prediction, and how `generate` samples.
+        schedule, prediction: others than those of the setting; see `rates` and `told_apart`.
+        autoencoder: an `Autoencoder` of such clips, already trained; the model then learns its latents. None learns pixels.
+        patch: block (frames, rows, columns) of pixels, or of latents, that one token stands for.
+        width: numbers of a token.
+        blocks: how often tokens look at each other.
+        heads: independent attentions in each block; they divide `width`.
+        fills: whether it learns to complete clips of which only some pixels are known.
+        jumps: share of each batch that learns to jump far, from 0 to below 1; on the linear schedule only.
+        shift: how much more of the time is spent where there is much noise, in training and on the way of `generate`: time t
+            becomes shift · t / (1 + (shift - 1) · t). The more values of a clip say the same, the more noise it takes to
+            hide them.
+        guidance: what `generate` takes when nothing else is said, and what the jumps learn.
+        drop: share of the clips of a batch whose condition is left out in training.
+        seed: of the weights.
+
+    Attributes:
+        denoiser: the network; `inputs_of` says what it takes.
+
+    Raises:
+        ValueError: for arguments other than these.
+    """
+
+    def __init__(
+        self, clip_shape, condition=None, setting="rectified flow", schedule=None, prediction=None, autoencoder=None,
+        patch=(2, 4, 4), width=128, blocks=4, heads=4, fills=False, jumps=0.0, shift=1.0, guidance=1.0, drop=0.1, seed=0, **kwargs,
+    ):  # fmt: skip
+        super().__init__(clip_shape, **kwargs)
+        _known(setting, "setting", SETTINGS)
+        self.setting = setting
+        usual = SETTINGS[setting]
+        self.schedule, self.prediction = schedule or usual[0], prediction or usual[1]
+        _known(self.schedule, "schedule", SCHEDULES)
+        _known(self.prediction, "prediction", PREDICTIONS)
+        if isinstance(autoencoder, dict):
+            autoencoder = keras.saving.deserialize_keras_object(autoencoder)
+        if autoencoder is not None and getattr(autoencoder, "clip_shape", None) != self.clip_shape:
+            raise ValueError(
+                f"autoencoder is {autoencoder!r:.60}, but one for clips of the shape {self.clip_shape} was expected."
+            )
+        self.autoencoder = autoencoder
+        if autoencoder is not None:
+            autoencoder.trainable = False
+        self.latent_shape = self.clip_shape if autoencoder is None else autoencoder.latent_shape
+        fits = isinstance(patch, (tuple, list)) and len(patch) == 3
+        self.patch = tuple(check_count(side, "patch") for side in patch) if fits else patch
+        if not fits or any(side % part for side, part in zip(self.latent_shape, self.patch, strict=False)):
+            raise ValueError(f"patch is {patch!r}, but a block of which {self.latent_shape[:3]} is made was expected.")
+        self.width, self.blocks, self.heads = (
+            check_count(width, "width", least=2), check_count(blocks, "blocks"), check_count(heads, "heads"),
+        )  # fmt: skip
+        if self.width % self.heads:
+            raise ValueError(f"heads is {heads}, which does not divide the width {width}; give one that does.")
+        if not isinstance(fills, bool):
+            raise ValueError(f"fills is {fills!r}, but True or False was expected.")
+        self.fills = fills
+        self.jumps, self.drop = check_number(jumps, "jumps", below=1), check_number(drop, "drop", below=1)
+        if self.jumps and (self.schedule != "linear" or self.prediction == "noise"):
+            raise ValueError("jumps are learned on the linear schedule, and not of noise; give another prediction.")
+        self.shift = check_number(shift, "shift")
+        if not self.shift:
+            raise ValueError("shift is 0, which leaves no time but 0; a number above 0 was expected, 1 for no shift.")
+        self.guidance, self.seed = check_number(guidance, "guidance"), check_seed(seed)
+        self.vocabulary = None if condition is None else Vocabulary(condition)
+        self.conditional = condition is not None
+        check_values(self.clip_shape, "a clip")
+        check_values((4 * self.width, self.width), "a layer")
+        self.random = keras.random.SeedGenerator(self.seed % 2**31)
+        self.denoiser = self._denoiser()
+        self._denoisers = {}
+        self.built = True
+
+    # The network.
+
+    def _dense(self, units, gain=1.0, **more):
+        start = keras.initializers.VarianceScaling(gain, "fan_avg", "uniform", self.random)
+        return keras.layers.Dense(units, kernel_initializer=start, **more)
+
+    def _denoiser(self) -> keras.Model:
+        """The transformer; see `inputs_of` for what goes in. Out comes a prediction (batch, *latent_shape)."""
+        ops, size = keras.ops, self.width
+        x, times, jumps = (
+            keras.Input(self.latent_shape, name="x"),
+            keras.Input((), name="times"),
+            keras.Input((), name="jumps"),
+        )
+        inputs = {"x": x, "times": times, "jumps": jumps}
+        patches = folded(x, self.patch)
+        grid = patches.shape[1:4]
+        tokens = self._dense(size)(patches)
+        if self.fills:
+            inputs["known"] = keras.Input((*self.clip_shape[:3], self.clip_shape[3] + 1), name="known")
+            block = tuple(side // part for side, part in zip(self.clip_shape, grid, strict=False))
+            known = self._dense(size, activation="gelu")(folded(inputs["known"], block))
+            tokens = tokens + self._dense(size)(known)
+        tokens = ops.reshape(tokens + _places(grid, size), (-1, math.prod(grid), size))
+        moment = self._dense(size, activation="silu")(_waves(times, size))
+        if self.jumps:
+            moment = moment + self._dense(size)(_waves(jumps, size))
+        if self.vocabulary is not None:  # word by word, and all words together
+            inputs["words"] = keras.Input((self.vocabulary.columns,), dtype="int32", name="words")
+            read = text_encoder(self.vocabulary, size, 2, self.heads, self.random)(inputs["words"])
+            tokens = ops.concatenate([self._dense(size)(read), tokens], axis=1)
+            moment = moment + self._dense(size)(ops.mean(read, axis=1))
+        moment = self._dense(size // 4 + 1, activation="silu")(moment)
+        for _ in range(self.blocks):
+            tokens = self._block(tokens, moment)
+        tokens = keras.layers.LayerNormalization(center=False, scale=False, epsilon=1e-6)(tokens[:, -math.prod(grid) :])
+        scale, shift = ops.split(self._dense(2 * size, 0.01)(moment)[:, None], 2, axis=-1)
+        tokens = self._dense(math.prod(self.patch) * self.latent_shape[3], 0.01)(tokens * (1 + scale) + shift)
+        tokens = ops.reshape(tokens, (-1, *grid, tokens.shape[-1]))
+        return keras.Model(inputs, unfolded(tokens, self.patch), name="denoiser")
+
+    def _block(self, tokens, moment):
+        """A transformer block whose scales, shifts and gates depend on the moment (adaLN); the gates start near 0."""
+        ops, size = keras.ops, self.width
+        six = ops.split(self._dense(6 * size, 0.01)(moment)[:, None], 6, axis=-1)
+        norm = lambda x: keras.layers.LayerNormalization(center=False, scale=False, epsilon=1e-6)(x)  # noqa: E731
+        tokens = tokens + six[2] * attend(norm(tokens) * (1 + six[0]) + six[1], self.heads, self.random)
+        found = self._dense(4 * size, activation="gelu")(norm(tokens) * (1 + six[3]) + six[4])
+        return tokens + six[5] * self._dense(size)(found)
+
+    def inputs_of(self, x, times, jumps, words=None, known=None) -> dict:
+        """What the `denoiser` takes, as a dictionary.
+
+        Args:
+            x: what is seen, (batch, *latent_shape).
+            times: (batch,) from 0, the clip, to 1, noise.
+            jumps: (batch,) how far the prediction shall lead, 0 for the slope at this moment.
+            words: int32 (batch, columns), the numbers of conditions; not without a condition.
+            known: (batch, time, height, width, channels + 1), known pixels, others 0, and the mask; not without `fills`.
+        """
+        inputs = {"x": x, "times": times, "jumps": jumps}
+        if self.vocabulary is not None:
+            inputs["words"] = words
+        if self.fills:
+            inputs["known"] = known
+        return inputs
+
+    def predict_velocity(self, x, times, jumps, words=None, known=None, training=False):
+        """The slope of x by time, as it follows from what the network says; tensors as in `inputs_of`."""
+        said = self.denoiser(self.inputs_of(x, times, jumps, words, known), training=training)
+        if self.prediction == "velocity":
+            return said
+        clip, noise = told_apart(x, said, times, self.schedule, self.prediction)
+        signal, rate = (_beside(slope, x) for slope in slopes(times, self.schedule))
+        return signal * clip + rate * noise
+
+    # Training.
+
+    def latents_of(self, clips: tf.Tensor) -> tf.Tensor:
+        """What the model learns of clips: themselves, or their latents, (batch, *latent_shape)."""
+        return clips if self.autoencoder is None else tf.stop_gradient(self.autoencoder.encoder(clips))
+
+    def losses_of(self, clips, condition, training):
+        """`loss`, the mean squared error of the noise, where that is predicted, else that of the velocity. In `evaluate` nothing
+        is left out or known, and the times are evenly apart."""
+        clips = tf.convert_to_tensor(clips)
+        seeds = tf.unstack(tf.random.split(self.step_seed() if training else draw_seed(0), 6))
+        latents = self.latents_of(clips)
+        count = tf.shape(clips)[0]
+        noise = tf.random.stateless_normal(tf.shape(latents), seeds[0])
+        words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count)
+        times = (tf.range(count, dtype=tf.float32) + 0.5) / tf.cast(count, tf.float32)
+        mask = tf.zeros((count, *self.clip_shape[:3], 1))
+        if training:
+            times = self._times(count, seeds[1])
+            if words is not None:
+                words = tf.where(tf.random.stateless_uniform((count, 1), seeds[2]) < self.drop, 0, words)
+            if self.fills:
+                mask = self._masks(count, seeds[3])
+        known = tf.concat([clips * mask, mask], axis=-1) if self.fills else None
+        jumps = tf.zeros((count,))
+        if training and self.jumps:
+            first = tf.range(count) < self._jumping(count)
+            drawn, moments = self._jumps(count, seeds[4], seeds[5])
+            jumps, times = tf.where(first, drawn, 0.0), tf.where(first, moments, times)
+        signal, rate = (_beside(value, latents) for value in rates(times, self.schedule))
+        x = signal * latents + rate * noise
+        signal, rate = (_beside(value, latents) for value in slopes(times, self.schedule))
+        wanted = noise if self.prediction == "noise" else signal * latents + rate * noise
+        if training and self.jumps:
+            wanted = self._where_two_lead(x, times, jumps, words, known, wanted)
+        asked = (x, times, jumps, words, known)
+        predict = self._predict_noise if self.prediction == "noise" else self.predict_velocity
+        return {"loss": tf.reduce_mean(tf.square(predict(*asked, training) - wanted))}
+
+    def _predict_noise(self, x, times, jumps, words, known, training):
+        return self.denoiser(self.inputs_of(x, times, jumps, words, known), training=training)
+
+    def _times(self, count, seed) -> tf.Tensor:
+        """Times to train at: for rectified flow most often in the middle (a logistic normal), else evenly."""
+        if self.schedule == "linear":
+            return self._shifted(tf.sigmoid(tf.random.stateless_normal((count,), seed)))
+        return self._shifted(tf.random.stateless_uniform((count,), seed, LEAST, 1.0))
+
+    def _shifted(self, times):
+        return self.shift * times / (1 + (self.shift - 1) * times)
+
+    def _jumping(self, count) -> tf.Tensor:
+        """How many clips of a batch learn to jump."""
+        return tf.cast(tf.math.ceil(self.jumps * tf.cast(count, tf.float32)), tf.int32)
+
+    def _jumps(self, count, seed, other) -> tuple[tf.Tensor, tf.Tensor]:
+        """Lengths of jumps, 1 to 1/16, and times from which whole jumps lead to 0, for each of `count` clips."""
+        parts = tf.pow(2.0, tf.floor(tf.random.stateless_uniform((count,), seed, 0.0, float(LEVELS))))
+        start = tf.floor(tf.random.stateless_uniform((count,), other) * parts) + 1
+        return 1 / parts, start / parts
+
+    def _where_two_lead(self, x, times, jumps, words, known, wanted) -> tf.Tensor:
+        """For the first clips of the batch, in the place of what is wanted: the mean velocity of two jumps of half the length,
+        as the network now makes them; the shortest ones are guided steps along its slope."""
+        share = self._jumping(tf.shape(x)[0])
+        now, t, half = x[:share], times[:share], jumps[:share] / 2
+        words = None if words is None else words[:share]
+        known = None if known is None else known[:share]
+        shortest = half < 0.75 / 2 ** (LEVELS - 1)
+        velocities = []
+        for _ in range(2):
+            velocity = self.predict_velocity(now, t, tf.where(shortest, 0.0, half), words, known)
+            if words is not None and self.guidance != 1:
+                free = self.predict_velocity(now, t, tf.zeros_like(t), tf.zeros_like(words), known)
+                guided = free + self.guidance * (velocity - free)
+                velocity = tf.where(_beside(tf.cast(shortest, tf.float32), now) > 0, guided, velocity)
+            velocities.append(velocity)
+            now, t = now - _beside(half, now) * velocity, t - half
+        led = tf.stop_gradient((velocities[0] + velocities[1]) / 2)
+        return tf.concat([led, wanted[share:]], axis=0)
+
+    def _masks(self, count, seed) -> tf.Tensor:
+        """What is known of each clip, (count, time, height, width, 1), 1 or 0: half of the time nothing; else the first frames,
+        the first and the last one, all but a box, or only a box."""
+        dice = tf.random.stateless_uniform((count, 8), seed)
+        time, height, width = self.clip_shape[:3]
+        kind = tf.cast(dice[:, 0] * 2 * FILLS, tf.int32)[:, None]  # 0 to 3; from 4 on nothing is known
+        frame = tf.range(time)[None]
+        begun = tf.cast(dice[:, 1:2] * (time // 2), tf.int32)  # the last frame of the known beginning
+        inside = tf.ones((count, height, width), tf.bool)
+        for axis, side in ((1, height), (2, width)):
+            length = tf.cast((0.25 + 0.5 * dice[:, 2 * axis]) * side, tf.int32)
+            start = tf.cast(dice[:, 2 * axis + 1] * tf.cast(side - length + 1, tf.float32), tf.int32)
+            pixel = tf.range(side)[None]
+            within = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
+            inside &= within[:, :, None] if axis == 1 else within[:, None]
+        frames = ((kind == 0) & (frame <= begun)) | ((kind == 1) & ((frame == 0) | (frame == time - 1)))
+        box = ((kind == 2)[..., None] & ~inside) | ((kind == 3)[..., None] & inside)
+        return tf.cast(frames[:, :, None, None] | box[:, None], tf.float32)[..., None]
+
+    # What it is used for.
+
+    def generate(
+        self, count, condition=None, *, seed, known=None, mask=None, sampler=None, steps=None, guidance=None
+    ) -> np.ndarray:
+        """New clips: the same seed gives the same clips.
+
+        Args:
+            count: how many clips, at least 1.
+            condition: a sentence, or labels, for each clip; None asks for nothing.
+            seed: whole number from 0.
+            known: float32 (count, time, height, width, channels) with pixels that are to stay, where `mask` is true.
+            mask: bool (time, height, width), or one for each clip; see `known_frames`.
+            sampler: "euler", "heun" (two evaluations a step but for the last), "ancestral" (with fresh noise), or "jumps", as
+                trained; None takes the setting's, or jumps if they were trained.
+            steps: jumps from noise to clip; None takes the setting's, or 4 jumps.
+            guidance: how far to go towards the condition: 1 as far as the network says; others than 1 take two evaluations
+                each. None takes the model's. Not with the sampler "jumps", which has learned it.
+
+        Returns:
+            float32 (count, time, height, width, channels), values in [-1, 1].
+
+        Raises:
+            ValueError: for anything else.
+        """
+        sampler = sampler or ("jumps" if self.jumps else SETTINGS[self.setting][2])
+        _known(sampler, "sampler", SAMPLERS)
+        if sampler == "jumps" and not self.jumps:
+            raise ValueError("sampler is 'jumps', but this model was not trained to jump; build it with jumps=0.25.")
+        steps = check_count(
+            (4 if sampler == "jumps" else SETTINGS[self.setting][3]) if steps is None else steps, "steps"
+        )
+        if sampler == "jumps" and steps not in [2**level for level in range(LEVELS)]:
+            raise ValueError(f"steps is {steps}, but the jumps that were trained take 1, 2, 4, 8 or 16.")
+        if sampler == "jumps" and guidance is not None:
+            raise ValueError(
+                "guidance was given, but jumps have learned theirs; leave it out, or take another sampler."
+            )
+        guidance = check_number(self.guidance if guidance is None else guidance, "guidance")
+        if sampler == "jumps" or condition is None:
+            guidance = 1.0
+        if (known is None) != (mask is None):
+            raise ValueError(
+                "known and mask go together: the pixels, and which of them are to stay; give both or none."
+            )
+        if known is not None:
+            known, mask = self._check_known(known, mask, check_count(count))
+        made = super().generate(
+            count, condition, seed=seed, known=known, mask=mask, sampler=sampler, steps=steps, guidance=guidance
+        )
+        return made if known is None else np.where(mask, known, made)
+
+    def _check_known(self, known, mask, count) -> tuple[np.ndarray, np.ndarray]:
+        if not self.fills:
+            raise ValueError(
+                "known was given, but this model was not trained to complete clips; build it with fills=True."
+            )
+        known, mask = check_clips(known, self.clip_shape), as_array(mask, "mask")
+        shape = self.clip_shape[:3]
+        if len(known) != count or mask.dtype != bool or mask.shape not in (shape, (count, *shape)):
+            raise ValueError(
+                f"known has shape {known.shape} and mask {mask.dtype} {mask.shape}, but {count} clips and a mask of bool "
+                f"{shape}, or one for each clip, were expected."
+            )
+        return known, np.broadcast_to(mask, (count, *shape))[..., None]
+
+    def check_condition(self, condition, count):
+        if condition is None or self.vocabulary is None:
+            return super().check_condition(condition, count)
+        return self.vocabulary.check(condition, count)
+
+    def check_condition_spec(self, spec):
+        super().check_condition_spec(spec)
+        self.vocabulary.check_spec(spec)
+
+    def draw(self, count, condition, seed, **settings):
+        path = self.path(count, condition, seed, **settings)
+        return path[-1]
+
+    def path(
+        self, count, condition=None, seed=0, *, known=None, mask=None, sampler="euler", steps=16, guidance=1.0, shown=1
+    ):
+        """A clip on its way out of noise: `shown` looks at what the network makes of it, evenly apart, the last one the clip.
+
+        Args:
+            count, condition, seed, known, mask, sampler, steps, guidance: as in `generate`.
+            shown: how many looks, from 1 to steps.
+
+        Returns:
+            float32 (shown, count, time, height, width, channels): the clips that are estimated at these moments.
+        """
+        words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count).numpy()
+        noise = tf.random.stateless_normal((count, *self.latent_shape), draw_seed(seed)).numpy()
+        given = None
+        if self.fills:
+            given = np.zeros((count, *self.clip_shape[:3], self.clip_shape[3] + 1), np.float32)
+            if known is not None:
+                given = np.concatenate([known * mask, mask], axis=-1).astype(np.float32)
+        looks = {round((look + 1) * steps / shown) for look in range(shown)}
+        parts = []
+        for number, x in enumerate(batches(noise)):
+            part = slice(64 * number, 64 * number + len(x))
+            fresh = tf.random.fold_in(draw_seed(seed), number + 1)
+            asked = (None if words is None else words[part], None if given is None else given[part])
+            parts.append(self._sample(tf.constant(x), *asked, fresh, sampler, steps, guidance, looks))
+        return np.concatenate(parts, axis=1)
+
+    def _sample(self, x, words, known, fresh, sampler, steps, guidance, looks) -> np.ndarray:
+        """From noise to clips, step by step; see `path`."""
+        times = np.linspace(1, 0, steps + 1, dtype=np.float32)
+        times = times if sampler == "jumps" else self._shifted(times)
+        seen = []
+        for step, (now, then) in enumerate(itertools.pairwise(times)):
+            if sampler == "jumps":
+                clip, noise = self._estimate(x, now, now - then, words, known, 1.0)
+            else:
+                clip, noise = self._estimate(x, now, 0.0, words, known, guidance)
+            signal, rate = (float(value) for value in rates(then, self.schedule))
+            signal_now, rate_now = (float(value) for value in rates(now, self.schedule))
+            if sampler == "heun" and then > 0:
+                slope = self._slope(clip, noise, now)
+                ahead = signal * clip + rate * noise
+                slope = (slope + self._slope(*self._estimate(ahead, then, 0.0, words, known, guidance), then)) / 2
+                x = x + (then - now) * slope
+            elif sampler == "ancestral" and then > 0:
+                new = rate * math.sqrt(max(0.0, 1 - (signal_now * rate / (rate_now * signal)) ** 2))
+                key = tf.random.fold_in(fresh, step)
+                x = signal * clip + math.sqrt(rate**2 - new**2) * noise
+                x += new * tf.random.stateless_normal(tf.shape(x), key)
+            else:
+                x = signal * clip + rate * noise
+            if step + 1 in looks:
+                seen.append(clip if self.autoencoder is None else self.autoencoder.decoder(clip))
+        return np.stack([np.clip(each, -1, 1) for each in seen])
+
+    def _slope(self, clip, noise, time):
+        signal, rate = (float(value) for value in slopes(time, self.schedule))
+        return signal * clip + rate * noise
+
+    def _estimate(self, x, time, jump, words, known, guidance) -> tuple[tf.Tensor, tf.Tensor]:
+        """Clip and noise as they are seen at a time; pixels are kept in [-1, 1]."""
+        guided = guidance != 1
+        asked = {name: value for name, value in (("words", words), ("known", known)) if value is not None}
+        if guided not in self._denoisers:  # batches of any size run through the same graph, so that sizes change no bit
+            kinds = [tf.TensorSpec((None, *self.latent_shape)), *[tf.TensorSpec(())] * 3]
+            kinds.append({name: tf.TensorSpec((None, *value.shape[1:]), value.dtype) for name, value in asked.items()})
+            self._denoisers[guided] = tf.function(functools.partial(self._told, guided), kinds)
+        numbers = (tf.constant(number, tf.float32) for number in (time, jump, guidance))
+        return self._denoisers[guided](x, *numbers, asked)
+
+    def _told(self, guided, x, time, jump, guidance, asked):
+        times, jumps = (tf.repeat(value[None], tf.shape(x)[0]) for value in (time, jump))
+        words, known = asked.get("words"), asked.get("known")
+        velocity = self.predict_velocity(x, times, jumps, words, known)
+        if guided:
+            free = self.predict_velocity(x, times, jumps, tf.zeros_like(words), known)
+            velocity = free + guidance * (velocity - free)
+        clip, noise = told_apart(x, velocity, times, self.schedule, "velocity")
+        if self.autoencoder is None:
+            clip = tf.clip_by_value(clip, -1.0, 1.0)
+            signal, rate = (_beside(value, x) for value in rates(times, self.schedule))
+            noise = (x - signal * clip) / tf.maximum(rate, LEAST)
+        return clip, noise
+
+    @property
+    def preset_weights(self):
+        """The weights of the denoiser: the autoencoder is a preset of its own."""
+        return self.denoiser.trainable_variables
+
+    def set_preset_weights(self, weights):
+        for variable, weight in zip(self.preset_weights, weights, strict=True):
+            variable.assign(weight)
+
+    def get_config(self):
+        autoencoder = None if self.autoencoder is None else keras.saving.serialize_keras_object(self.autoencoder)
+        return super().get_config() | {
+            "condition": None if self.vocabulary is None else self.vocabulary.known, "setting": self.setting,
+            "schedule": self.schedule, "prediction": self.prediction, "autoencoder": autoencoder, "patch": self.patch,
+            "width": self.width, "blocks": self.blocks, "heads": self.heads, "fills": self.fills, "jumps": self.jumps, "shift": self.shift,
+            "guidance": self.guidance, "drop": self.drop, "seed": self.seed,
+        }  # fmt: skip
+
+
+def known_frames(clip_shape: tuple[int, int, int, int], frames) -> np.ndarray:
+    """A mask for `Diffusion.generate`: these frames are known.
+
+    Args:
+        clip_shape: (time, height, width, channels).
+        frames: their numbers, from 0, or from -1 backwards, as in [0, -1].
+
+    Returns:
+        bool (time, height, width).
+
+    Raises:
+        ValueError: for a frame that a clip does not have.
+    """
+    mask = np.zeros(clip_shape[:3], bool)
+    for frame in frames:
+        if not isinstance(frame, (int, np.integer)) or not -clip_shape[0] <= frame < clip_shape[0]:
+            raise ValueError(f"frames holds {frame!r}, but numbers of a clip's {clip_shape[0]} frames were expected.")
+        mask[frame] = True
+    return mask
+
+
+def _waves(values, size: int):
+    """Numbers (batch,) from 0 to 1 as cosines and sines of many wavelengths: (batch, size or size - 1)."""
+    turns = 2 * math.pi * np.exp(np.linspace(math.log(0.25), math.log(64), size // 2)).astype("float32")
+    angles = values[:, None] * turns
+    return keras.ops.concatenate([keras.ops.cos(angles), keras.ops.sin(angles)], axis=-1)
+
+
+def _places(grid: tuple[int, int, int], size: int) -> np.ndarray:
+    """What tells each token its place: float32 (*grid, size), a part for the time, one for the row, one for the column."""
+    parts = [size - 2 * (size // 3), size // 3, size // 3]
+    codes = [positions(length, part) for length, part in zip(grid, parts, strict=True)]
+    index = np.meshgrid(*[np.arange(length) for length in grid], indexing="ij")
+    return np.concatenate([code[where] for code, where in zip(codes, index, strict=True)], axis=-1)
