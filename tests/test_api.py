@@ -150,7 +150,7 @@ def test_every_module_says_what_it_is_for_and_stays_short(path):
 def test_the_package_stays_small():
     # The exercises do not count: they are content of the lessons, and each lesson adds some.
     counted = [path for path in FILES if path.parent.name != "exercises"]
-    assert sum(path.read_text(encoding="utf-8").count("\n") for path in counted) < 6_900
+    assert sum(path.read_text(encoding="utf-8").count("\n") for path in counted) < 9_500
 
 
 NETWORKS = {"clips", "quiet", "layers", "text", "video_model"}
@@ -167,7 +167,8 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "adversarial": NETWORKS,
     "judge": NETWORKS,
     "autoencoder": NETWORKS,
-    "families": NETWORKS | {"adversarial"},
+    "tokenizer": NETWORKS,
+    "families": NETWORKS | {"adversarial", "tokenizer"},
     "callbacks": {"clips", "quiet", "preview"},
     "presets": {"clips", "metrics", "quiet", "|"},
     "exercises": {"clips", "metrics", "exercises"},

@@ -12,8 +12,11 @@ import pytest
 from conftest import refuses, smooth
 
 from vidgen_tf.clips import to_uint8
+from vidgen_tf.families.autoregressive import TokenVideo
 from vidgen_tf.families.dense import DenseFrameGenerator
+from vidgen_tf.families.diffusion import Diffusion
 from vidgen_tf.families.gan import DenseGAN, VideoGAN
+from vidgen_tf.families.next_frame import NextFrame
 from vidgen_tf.families.normalizing_flow import FlowGAN, NormalizingFlow
 from vidgen_tf.families.optical_flow import FlowWarpGAN
 from vidgen_tf.families.vae import VideoVAE
@@ -54,6 +57,8 @@ def disks(count: int) -> np.ndarray:
         clip[inside, index % channels] = 0.8
     return clips
 
+
+TINY_TOKENIZER = {"patch": 3, "codes": 16, "code_size": 4, "width": 8}
 
 FAMILIES = [
     Family("dense, one clip", lambda: DenseFrameGenerator(CLIP, latent_size=8, hidden=(16, 16)), waves(1)),
@@ -115,6 +120,48 @@ FAMILIES = [
     ),
     Family(
         "VAE", lambda: VideoVAE(CLIP, latent_size=4, memory_size=16, width=8), waves(4), learning_rate=5e-3, epochs=200
+    ),
+    Family(
+        "next frame",
+        lambda: NextFrame(CLIP, given=2, width=8, depth=1, windows=1, starts=4),
+        disks(4),
+        learning_rate=5e-3, epochs=100,
+    ),
+    Family(
+        "next frame, memory",
+        lambda: NextFrame(CLIP, given=1, width=8, depth=1, memory_size=4, starts=4),
+        disks(4),
+        learning_rate=5e-3, epochs=150,
+    ),
+    Family(
+        "tokens",
+        lambda: TokenVideo(CLIP, None, TINY_TOKENIZER, width=16, blocks=1, heads=2, tokenizer_steps=100),
+        disks(4),
+        learning_rate=1e-2, epochs=100,
+    ),
+    Family(
+        "tokens, sentences",
+        lambda: TokenVideo(CLIP, ("up", "and", "down"), TINY_TOKENIZER, 16, 1, 2, tokenizer_steps=100),
+        disks(4),
+        np.array(["up", "down", "up and down", "down and up"]),
+        (np.array(["up", "left", "up", "down"]), np.array(["up " * 17] * 4), np.arange(4), np.array([["up"]] * 4)),
+        learning_rate=1e-2, epochs=100,
+    ),
+    Family(
+        "diffusion of noise",
+        lambda: Diffusion(CLIP, setting="ddim", patch=(1, 2, 2), width=32, blocks=1, heads=2),
+        disks(4),
+        learning_rate=1e-2, epochs=300,
+    ),
+    Family(
+        "diffusion, sentences",
+        lambda: Diffusion(
+            CLIP, ("up", "and", "down"), patch=(2, 2, 2), width=32, blocks=1, heads=2, fills=True, jumps=0.25, guidance=1.5
+        ),
+        disks(4),
+        np.array(["up", "down", "up and down", "down and up"]),
+        (np.array(["up", "left", "up", "down"]), np.array(["up " * 17] * 4), np.arange(4), np.array([["up"]] * 4)),
+        learning_rate=1e-2, epochs=400,
     ),
 ]  # fmt: skip
 

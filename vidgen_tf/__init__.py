@@ -22,6 +22,8 @@ _HOME = {
     "Numbers": "worlds.numbers",
     "LinearGaussian": "worlds.linear_gaussian",
     "Bouncer": "worlds.bouncer",
+    "Balls": "worlds.balls",
+    "MovingPictures": "worlds.moving_pictures",
     # looking
     "filmstrip": "preview",
     "grid": "preview",
@@ -65,6 +67,12 @@ _HOME = {
     "VideoVAE": "families.vae",
     "NormalizingFlow": "families.normalizing_flow",
     "FlowGAN": "families.normalizing_flow",
+    "NextFrame": "families.next_frame",
+    "VQVAE": "tokenizer",
+    "TokenVideo": "families.autoregressive",
+    "Diffusion": "families.diffusion",
+    "known_frames": "families.diffusion",
+    "Autoencoder": "autoencoder",
     "LiveFrames": "callbacks",
     # exercises
     "check": "exercises",

@@ -95,17 +95,23 @@ class Autoencoder(keras.Model):
     # Training.
 
     def call(self, clips, training=False):
-        """The clips as they come back: (batch, *clip_shape)."""
-        return self.decoder(self.encoder(clips))
+        """The clips themselves: Keras calls the model before it asks for the loss, and all work is in `cost`."""
+        return clips
+
+    def cost(self, clips, noise=None):
+        """The loss, on any backend of Keras: the mean squared error of clips (batch, *clip_shape) that come back from their
+        latents, to which `noise`, standard normal of their shape, is added in training."""
+        latents = self.encoder(clips, training=noise is not None)
+        latents = latents if noise is None else latents + self.noise * noise
+        return keras.ops.mean(keras.ops.square(self.decoder(latents) - clips))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        latents = self.encoder(x)
-        if training:
-            step = getattr(self, "optimizer", None)
-            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-            seed = tf.stack([tf.cast(replica, tf.int64), tf.cast(step.iterations if step else 0, tf.int64)])
-            latents = latents + self.noise * tf.random.stateless_normal(tf.shape(latents), seed)
-        return tf.reduce_mean(tf.square(self.decoder(latents) - x))
+        if not training:
+            return self.cost(x)
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        step = self.optimizer.iterations if getattr(self, "optimizer", None) else 0
+        seed = tf.stack([tf.cast(replica, tf.int64), tf.cast(step, tf.int64)])
+        return self.cost(x, tf.random.stateless_normal((tf.shape(x)[0], *self.latent_shape), seed))
 
     # What it is used for.
 

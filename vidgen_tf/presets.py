@@ -4,6 +4,7 @@
 code) and the record of the run that made the weights: minutes, hardware, scores, and the hash of
 `presets/NAME.npz`, which holds the weights as float16 arrays. Loading executes nothing: no pickle, and only
 classes that the package itself names.
+A recipe trains on an endless stream of clips of its world, or, with `train_on`, on so many clips of one seed.
 `python -m vidgen_tf train NAME` follows the recipe again: Adam, with a learning rate that falls along a cosine from the
 recipe's to zero, after `warmup_steps` in which it rises to that from a twentieth, where the recipe has them.
 """
@@ -45,10 +46,12 @@ def card(name: str) -> dict:
 
 
 def build(recipe: dict) -> keras.Model:
-    """The model of a recipe, untrained."""
+    """The model of a recipe, untrained; an argument {"preset": name} is that preset, trained."""
     import vidgen_tf
 
-    return getattr(vidgen_tf, recipe["family"])(**recipe["config"])
+    is_preset = lambda value: isinstance(value, dict) and set(value) == {"preset"}  # noqa: E731
+    config = {name: load(value["preset"]) if is_preset(value) else value for name, value in recipe["config"].items()}
+    return getattr(vidgen_tf, recipe["family"])(**config)
 
 
 def load(name: str) -> keras.Model:
@@ -81,8 +84,23 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
     model.set_preset_weights([weight.astype(np.float32) for weight in weights])
 
 
+def _fixed(world, recipe: dict, part: str) -> tf.data.Dataset:
+    """The clips that a recipe names by count and seed, in batches and an order by chance, again and again."""
+    clips = world.sample(*recipe[part]).clips
+    order = (
+        tf.data.Dataset.range(len(clips)).shuffle(len(clips), seed=recipe["seed"]).repeat().batch(recipe["batch_size"])
+    )
+
+    def look_up(numbers):
+        found = tf.numpy_function(clips.__getitem__, [numbers], tf.float32)
+        return tf.ensure_shape(found, (None, *clips.shape[1:]))
+
+    return order.map(look_up).prefetch(2)
+
+
 def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
-    """How good a trained model is on its recipe's test world. With `test_steps`: what `evaluate` says over as many batches.
+    """How good a trained model is on its recipe's test world. With `test_steps`: what `evaluate` says over as many batches;
+    with `test_on`, (clips, seed), over those clips.
     With `test_clips`: what the world says of as many new clips; and if the recipe names a judge, Fréchet distances in its
     features, to as many real clips: "frechet" of the new clips, and, to compare, "frechet_frozen" of real clips that
     stand still, and "frechet_real" of other real clips: chance alone."""
@@ -91,11 +109,14 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
     world = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"])
     seed = recipe["seed"] + 1
     scores = {}
+    if not getattr(model, "compiled", False):
+        model.compile()
     if "test_steps" in recipe:
-        if not getattr(model, "compiled", False):
-            model.compile()
         data = world.dataset(recipe["batch_size"], seed, **recipe["data"])
         scores |= model.evaluate(data, steps=recipe["test_steps"], verbose=0, return_dict=True)
+    if "test_on" in recipe:
+        clips = world.sample(*recipe["test_on"]).clips
+        scores |= model.evaluate(clips, batch_size=recipe["batch_size"], verbose=0, return_dict=True)
     if "test_clips" in recipe:
         count = recipe["test_clips"]
         asked = world.sample(count, seed).captions if model.conditional else None
@@ -135,7 +156,10 @@ def train(
     steps = check_count(recipe["steps"] if steps is None else steps, "steps")
     keras.utils.set_random_seed(recipe["seed"])
     world = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
-    data = world.dataset(recipe["batch_size"], recipe["seed"], **recipe["data"])
+    if "train_on" in recipe:
+        data = _fixed(world, recipe, "train_on")
+    else:
+        data = world.dataset(recipe["batch_size"], recipe["seed"], **recipe["data"])
     model = build(recipe)
     needed = 2 * model.count_params() + 10_000  # bytes
     if (free := shutil.disk_usage(folder).free) < needed:

@@ -35,6 +35,7 @@ https://arxiv.org/abs/2410.12557 (`jumps`)
 import functools
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -57,6 +58,7 @@ NEARLY_CLIP = (
     0.05  # noise rates below it are taken for it where the noise is what remains: there is next to none to see
 )
 LEVELS = 5  # jumps of 1, 1/2, … 1/16 of the way are trained
+DICE = 12  # that are thrown for each clip in training
 FILLS = 4  # ways of hiding a part of a clip in training, see `_masks`
 
 
@@ -286,9 +288,9 @@ class Diffusion(VideoModel):
             inputs["known"] = known
         return inputs
 
-    def predict_velocity(self, x, times, jumps, words=None, known=None, training=False):
+    def predict_velocity(self, x, times, jumps, words=None, known=None):
         """The slope of x by time, as it follows from what the network says; tensors as in `inputs_of`."""
-        said = self.denoiser(self.inputs_of(x, times, jumps, words, known), training=training)
+        said = self.denoiser(self.inputs_of(x, times, jumps, words, known))
         if self.prediction == "velocity":
             return said
         clip, noise = told_apart(x, said, times, self.schedule, self.prediction)
@@ -299,101 +301,110 @@ class Diffusion(VideoModel):
 
     def latents_of(self, clips: tf.Tensor) -> tf.Tensor:
         """What the model learns of clips: themselves, or their latents, (batch, *latent_shape)."""
-        return clips if self.autoencoder is None else tf.stop_gradient(self.autoencoder.encoder(clips))
+        return clips if self.autoencoder is None else keras.ops.stop_gradient(self.autoencoder.encoder(clips))
 
     def losses_of(self, clips, condition, training):
         """`loss`, the mean squared error of the noise, where that is predicted, else that of the velocity. In `evaluate` nothing
         is left out or known, and the times are evenly apart."""
         clips = tf.convert_to_tensor(clips)
-        seeds = tf.unstack(tf.random.split(self.step_seed() if training else draw_seed(0), 6))
-        latents = self.latents_of(clips)
-        count = tf.shape(clips)[0]
-        noise = tf.random.stateless_normal(tf.shape(latents), seeds[0])
+        count, latents = tf.shape(clips)[0], self.latents_of(clips)
         words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count)
-        times = (tf.range(count, dtype=tf.float32) + 0.5) / tf.cast(count, tf.float32)
-        mask = tf.zeros((count, *self.clip_shape[:3], 1))
-        if training:
-            times = self._times(count, seeds[1])
-            if words is not None:
-                words = tf.where(tf.random.stateless_uniform((count, 1), seeds[2]) < self.drop, 0, words)
-            if self.fills:
-                mask = self._masks(count, seeds[3])
-        known = tf.concat([clips * mask, mask], axis=-1) if self.fills else None
-        jumps = tf.zeros((count,))
-        if training and self.jumps:
-            first = tf.range(count) < self._jumping(count)
-            drawn, moments = self._jumps(count, seeds[4], seeds[5])
-            jumps, times = tf.where(first, drawn, 0.0), tf.where(first, moments, times)
+        seeds = tf.unstack(tf.random.split(self.step_seed() if training else draw_seed(0), 3))
+        noise = tf.random.stateless_normal(tf.shape(latents), seeds[0])
+        dice = tf.random.stateless_uniform((count, DICE), seeds[1]) if training else None
+        bell = tf.random.stateless_normal((count,), seeds[2]) if training else None
+        return {"loss": self.cost(clips, latents, words, noise, dice, bell)}
+
+    def cost(self, clips, latents, words, noise, dice=None, bell=None):
+        """The loss, on any backend of Keras, once all that is left to chance has been drawn.
+
+        Args:
+            clips: (batch, *clip_shape).
+            latents: what is learned of them, (batch, *latent_shape).
+            words: int32 (batch, columns), numbers of conditions; None without a condition.
+            noise: standard normal, of the shape of latents.
+            dice: (batch, 12) uniform in [0, 1), for training; None leaves nothing out and spreads the times evenly.
+            bell: (batch,) standard normal, for training.
+        """
+        ops, count = keras.ops, keras.ops.shape(latents)[0]
+        jumps = ops.zeros((count,))
+        if dice is None:
+            times = (ops.arange(count, dtype="float32") + 0.5) / ops.cast(count, "float32")
+            mask = ops.zeros((count, *self.clip_shape[:3], 1))
+        else:
+            times, mask = self._times(bell, dice[:, 0]), self._masks(dice[:, 4:])
+            words = None if words is None else ops.where(dice[:, 1:2] < self.drop, 0, words)
+            if self.jumps:
+                first = ops.arange(count) < self._jumping(count)
+                drawn, moments = self._jumps(dice[:, 2], dice[:, 3])
+                jumps, times = ops.where(first, drawn, 0.0), ops.where(first, moments, times)
+        known = ops.concatenate([clips * mask, mask], axis=-1) if self.fills else None
         signal, rate = (_beside(value, latents) for value in rates(times, self.schedule))
         x = signal * latents + rate * noise
         signal, rate = (_beside(value, latents) for value in slopes(times, self.schedule))
         wanted = noise if self.prediction == "noise" else signal * latents + rate * noise
-        if training and self.jumps:
-            wanted = self._where_two_lead(x, times, jumps, words, known, wanted)
         asked = (x, times, jumps, words, known)
-        predict = self._predict_noise if self.prediction == "noise" else self.predict_velocity
-        return {"loss": tf.reduce_mean(tf.square(predict(*asked, training) - wanted))}
+        if dice is not None and self.jumps:
+            wanted = self._where_two_lead(*asked, wanted)
+        found = self.denoiser(self.inputs_of(*asked)) if self.prediction == "noise" else self.predict_velocity(*asked)
+        return ops.mean(ops.square(found - wanted))
 
-    def _predict_noise(self, x, times, jumps, words, known, training):
-        return self.denoiser(self.inputs_of(x, times, jumps, words, known), training=training)
-
-    def _times(self, count, seed) -> tf.Tensor:
+    def _times(self, bell, dice):
         """Times to train at: for rectified flow most often in the middle (a logistic normal), else evenly."""
-        if self.schedule == "linear":
-            return self._shifted(tf.sigmoid(tf.random.stateless_normal((count,), seed)))
-        return self._shifted(tf.random.stateless_uniform((count,), seed, LEAST, 1.0))
+        return self._shifted(keras.ops.sigmoid(bell) if self.schedule == "linear" else LEAST + (1 - LEAST) * dice)
 
     def _shifted(self, times):
         return self.shift * times / (1 + (self.shift - 1) * times)
 
-    def _jumping(self, count) -> tf.Tensor:
-        """How many clips of a batch learn to jump."""
-        return tf.cast(tf.math.ceil(self.jumps * tf.cast(count, tf.float32)), tf.int32)
+    def _jumping(self, count):
+        """How many clips of a batch learn to jump; `count` is a number, or a tensor where it is not yet known."""
+        if isinstance(count, int):
+            return math.ceil(self.jumps * count)
+        return keras.ops.cast(keras.ops.ceil(self.jumps * keras.ops.cast(count, "float32")), "int32")
 
-    def _jumps(self, count, seed, other) -> tuple[tf.Tensor, tf.Tensor]:
-        """Lengths of jumps, 1 to 1/16, and times from which whole jumps lead to 0, for each of `count` clips."""
-        parts = tf.pow(2.0, tf.floor(tf.random.stateless_uniform((count,), seed, 0.0, float(LEVELS))))
-        start = tf.floor(tf.random.stateless_uniform((count,), other) * parts) + 1
-        return 1 / parts, start / parts
+    def _jumps(self, dice, other) -> tuple:
+        """Lengths of jumps, 1 to 1/16, and times from which whole jumps lead to 0, for each of two dice."""
+        parts = 2.0 ** keras.ops.floor(dice * LEVELS)
+        return 1 / parts, (keras.ops.floor(other * parts) + 1) / parts
 
-    def _where_two_lead(self, x, times, jumps, words, known, wanted) -> tf.Tensor:
+    def _where_two_lead(self, x, times, jumps, words, known, wanted):
         """For the first clips of the batch, in the place of what is wanted: the mean velocity of two jumps of half the length,
         as the network now makes them; the shortest ones are guided steps along its slope."""
-        share = self._jumping(tf.shape(x)[0])
+        ops, share = keras.ops, self._jumping(keras.ops.shape(x)[0])
         now, t, half = x[:share], times[:share], jumps[:share] / 2
         words = None if words is None else words[:share]
         known = None if known is None else known[:share]
         shortest = half < 0.75 / 2 ** (LEVELS - 1)
         velocities = []
         for _ in range(2):
-            velocity = self.predict_velocity(now, t, tf.where(shortest, 0.0, half), words, known)
+            velocity = self.predict_velocity(now, t, ops.where(shortest, 0.0, half), words, known)
             if words is not None and self.guidance != 1:
-                free = self.predict_velocity(now, t, tf.zeros_like(t), tf.zeros_like(words), known)
+                free = self.predict_velocity(now, t, ops.zeros_like(t), ops.zeros_like(words), known)
                 guided = free + self.guidance * (velocity - free)
-                velocity = tf.where(_beside(tf.cast(shortest, tf.float32), now) > 0, guided, velocity)
+                velocity = ops.where(_beside(ops.cast(shortest, "float32"), now) > 0, guided, velocity)
             velocities.append(velocity)
             now, t = now - _beside(half, now) * velocity, t - half
-        led = tf.stop_gradient((velocities[0] + velocities[1]) / 2)
-        return tf.concat([led, wanted[share:]], axis=0)
+        led = ops.stop_gradient((velocities[0] + velocities[1]) / 2)
+        return ops.concatenate([led, wanted[share:]], axis=0)
 
-    def _masks(self, count, seed) -> tf.Tensor:
-        """What is known of each clip, (count, time, height, width, 1), 1 or 0: half of the time nothing; else the first frames,
-        the first and the last one, all but a box, or only a box."""
-        dice = tf.random.stateless_uniform((count, 8), seed)
-        time, height, width = self.clip_shape[:3]
-        kind = tf.cast(dice[:, 0] * 2 * FILLS, tf.int32)[:, None]  # 0 to 3; from 4 on nothing is known
-        frame = tf.range(time)[None]
-        begun = tf.cast(dice[:, 1:2] * (time // 2), tf.int32)  # the last frame of the known beginning
-        inside = tf.ones((count, height, width), tf.bool)
+    def _masks(self, dice):
+        """What is known of each clip, (batch, time, height, width, 1), 1 or 0, by eight dice each: half of the time nothing; else
+        the first frames, the first and the last one, all but a box, or only a box."""
+        ops, (time, height, width) = keras.ops, self.clip_shape[:3]
+        whole = lambda values: ops.cast(values, "int32")  # noqa: E731
+        kind = whole(dice[:, 0] * 2 * FILLS)[:, None]  # 0 to 3; from 4 on nothing is known
+        frame = ops.arange(time)[None]
+        begun = whole(dice[:, 1:2] * (time // 2))  # the last frame of the known beginning
+        inside = []
         for axis, side in ((1, height), (2, width)):
-            length = tf.cast((0.25 + 0.5 * dice[:, 2 * axis]) * side, tf.int32)
-            start = tf.cast(dice[:, 2 * axis + 1] * tf.cast(side - length + 1, tf.float32), tf.int32)
-            pixel = tf.range(side)[None]
-            within = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
-            inside &= within[:, :, None] if axis == 1 else within[:, None]
+            length = whole((0.25 + 0.5 * dice[:, 2 * axis]) * side)
+            start = whole(dice[:, 2 * axis + 1] * ops.cast(side - length + 1, "float32"))
+            pixel = ops.arange(side)[None]
+            inside.append((pixel >= start[:, None]) & (pixel < (start + length)[:, None]))
+        inside = inside[0][:, :, None] & inside[1][:, None]
         frames = ((kind == 0) & (frame <= begun)) | ((kind == 1) & ((frame == 0) | (frame == time - 1)))
         box = ((kind == 2)[..., None] & ~inside) | ((kind == 3)[..., None] & inside)
-        return tf.cast(frames[:, :, None, None] | box[:, None], tf.float32)[..., None]
+        return ops.cast(frames[:, :, None, None] | box[:, None], "float32")[..., None]
 
     # What it is used for.
 
@@ -578,7 +589,7 @@ class Diffusion(VideoModel):
         }  # fmt: skip
 
 
-def known_frames(clip_shape: tuple[int, int, int, int], frames) -> np.ndarray:
+def known_frames(clip_shape: tuple[int, int, int, int], frames: Sequence[int]) -> np.ndarray:
     """A mask for `Diffusion.generate`: these frames are known.
 
     Args:
