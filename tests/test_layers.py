@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import refuses
 
-from vidgen_tf.layers import Place, Warp, bilinear, joined, leaky, pooled, soft_argmax, spread
+from vidgen_tf.layers import Place, Warp, bilinear, folded, joined, leaky, pooled, soft_argmax, spread, unfolded
 from vidgen_tf.metrics import warping_error
 from vidgen_tf.quiet import keras, tf
 
@@ -262,3 +262,13 @@ def test_small_blocks_against_closed_forms():
     np.testing.assert_allclose(pooled(one), np.concatenate([one.max((1, 2)), one.mean((1, 2))], axis=-1), rtol=1e-5)
     np.testing.assert_array_equal(joined([one, one]), np.concatenate([one, one], axis=-1))
     assert joined([one]) is one
+
+
+def test_blocks_of_pixels_become_channels_and_come_back():
+    clips = np.random.default_rng(0).normal(size=(2, 4, 6, 8, 3)).astype("float32")
+    channels = folded(tf.constant(clips), (2, 3, 4)).numpy()
+    assert channels.shape == (2, 2, 2, 2, 2 * 3 * 4 * 3)
+    block = channels[1, 1, 0, 1].reshape(2, 3, 4, 3)  # frames 2 and 3, rows 0 to 2, columns 4 to 7
+    np.testing.assert_array_equal(block, clips[1, 2:4, 0:3, 4:8])
+    np.testing.assert_array_equal(unfolded(tf.constant(channels), (2, 3, 4)), clips)
+    np.testing.assert_array_equal(folded(tf.constant(clips), (1, 1, 1)), clips)

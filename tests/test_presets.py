@@ -62,8 +62,8 @@ def test_a_card_says_how_the_weights_came_about(name):
     assert set(card) == {"recipe", "record"}
     further = set(recipe) - RECIPE
     assert set(recipe) >= RECIPE
-    assert further & {"test_steps", "test_clips"}  # it is scored
-    assert further <= {"test_steps", "test_clips", "judge", "warmup_steps"}
+    assert further & {"test_steps", "test_clips", "test_on"}  # it is scored
+    assert further <= {"test_steps", "test_clips", "test_on", "train_on", "judge", "warmup_steps"}
     assert set(record) == RECORD
     assert record["steps"] == recipe["steps"]  # the run followed the recipe to its end
     assert record["minutes"] > 0
@@ -89,6 +89,25 @@ def test_no_model_beats_the_exact_likelihood_and_these_come_near(name, goal):
     assert below.mean() < goal * abs(held.truth["log_prob"].mean())
     flatter = held.clips * np.float32(0.8)  # less contrast is likelier than any real clip: so the sign is not wrong
     assert vidgen_tf.LinearGaussian().log_prob(flatter).mean() > held.truth["log_prob"].mean()
+
+
+def test_the_next_frame_of_bouncing_balls_is_foretold_as_well_as_is_promised():
+    clips = vidgen_tf.Balls().sample(*vidgen_tf.Balls.TEST).clips[:60]
+    model = presets.load("next-balls")
+    errors = vidgen_tf.Balls.frame_errors(clips[:, model.given :], model.predict_next(clips))
+    assert errors.mean() < 0.10  # PGN, the best that was published: 0.65
+    futures = clips.copy()
+    futures[:, 51:] = -1  # nothing of the frame that is asked for is seen, nor of those after it
+    np.testing.assert_allclose(model.predict_next(futures)[:, :47], model.predict_next(clips)[:, :47], atol=1e-5)
+
+
+def test_tokens_of_the_bouncer_cost_hardly_more_than_the_truth():
+    world = vidgen_tf.Bouncer()
+    held = world.sample(1000, seed=99)
+    over = presets.load("tokens-bouncer").log_prob(held.clips) - held.truth["log_prob"]  # below 0 where it costs more
+    error = over.std() / np.sqrt(len(over))
+    assert over.mean() < 2 * error  # no model beats the truth
+    assert -over.mean() < 0.05 * world.entropy
 
 
 @pytest.mark.parametrize("name", presets.names())
@@ -264,6 +283,49 @@ def test_training_writes_a_card_and_weights_that_load(folder, small, tmp_path, m
     presets.train(small, out, verbose=0)  # in place of the older files, with the recipe's own steps
     assert json.loads((out / "small.json").read_text())["record"]["steps"] == 3
     assert (second / "small.npz").read_bytes() != (out / "small.npz").read_bytes()
+
+
+def test_a_recipe_may_name_the_very_clips_that_it_trains_and_is_scored_on(folder, tmp_path):
+    recipe = {
+        "family": "NextFrame", "config": {"clip_shape": [6, 12, 12, 1], "given": 2, "width": 4, "depth": 1, "starts": 3},
+        "world": "Balls", "world_config": {"frames": 6, "size": 12}, "test_config": {"frames": 6, "size": 12}, "data": {},
+        "seed": 2, "batch_size": 4, "steps": 4, "adam": {"learning_rate": 0.001}, "train_on": [10, 5], "test_on": [6, 8],
+    }  # fmt: skip
+    (folder / "tiny.json").write_text(json.dumps({"recipe": recipe, "record": {}}))
+    out = tmp_path / "out"
+    out.mkdir()
+    model = presets.train("tiny", out, verbose=0)
+    world = vidgen_tf.Balls(frames=6, size=12)
+    known = world.sample(10, 5).clips[:, :2]
+    for start in model.starts.numpy():  # it has seen no other clips
+        assert min(np.abs(start - beginning).max() for beginning in known) < 1e-3  # float16
+    held = world.sample(6, 8).clips
+    model.compile()
+    scores = model.evaluate(held, batch_size=4, verbose=0, return_dict=True)
+    assert json.loads((out / "tiny.json").read_text())["record"]["scores"] == pytest.approx(scores, rel=1e-3)
+
+
+def test_an_argument_may_be_a_preset(folder, tmp_path):
+    shape = [2, 8, 8, 1]
+    inner = {"family": "Autoencoder", "config": {"clip_shape": shape, "width": 4, "latent_channels": 2}}
+    model = presets.build(inner)
+    for weight in model.preset_weights:
+        weight.assign(np.float32(np.float16(0.5)) * np.ones(weight.shape, np.float32))
+    content = arrays(*[weight.numpy().astype(np.float16) for weight in model.preset_weights])
+    (folder / "inner.npz").write_bytes(content)
+    record = {"sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "inner.json").write_text(json.dumps({"recipe": inner, "record": record}))
+    outer = presets.build(
+        {
+            "family": "Diffusion",
+            "config": {
+                "clip_shape": shape, "autoencoder": {"preset": "inner"}, "patch": [1, 1, 1], "width": 8, "blocks": 1,
+                "heads": 1,
+            },
+        }
+    )  # fmt: skip
+    assert all((weight.numpy() == 0.5).all() for weight in outer.autoencoder.preset_weights)
+    assert outer.latent_shape == (2, 1, 1, 2)
 
 
 def test_what_cannot_work_is_found_out_before_training(small, tmp_path, monkeypatch):

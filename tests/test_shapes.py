@@ -12,7 +12,9 @@ from vidgen_tf.worlds import Sample
 from vidgen_tf.worlds.shapes import (
     BACKGROUNDS,
     COLORS,
+    HELD_OUT,
     MOTIONS,
+    PAIRS,
     PALETTE,
     SHAPES,
     SIZES,
@@ -565,3 +567,37 @@ def test_bad_arguments_raise_one_sentence(call, message):
         call()
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+# ------------------------------------------------------------------------------------------------- held out
+
+
+def held_out_things(captions) -> np.ndarray:
+    """How many things of each caption are kept out of training."""
+    labels = labels_of(captions)
+    found = HELD_OUT[labels["color"], labels["shape"], labels["motion"]] & (labels["color"] >= 0)
+    return found.sum(axis=1)
+
+
+def test_a_tenth_of_all_things_is_kept_out_of_training_but_no_pair_of_words():
+    possible = np.zeros(HELD_OUT.shape, bool)
+    possible[:, PAIRS[:, 0], PAIRS[:, 1]] = True
+    out, kept = HELD_OUT & possible, ~HELD_OUT & possible
+    assert (out.sum(), possible.sum()) == (23, 210)
+    for axis in range(3):
+        assert (kept.any(axis=axis) == possible.any(axis=axis)).all()  # each pair of words is heard in training
+        assert out.any(axis=tuple({0, 1, 2} - {axis})).all()  # each word is asked for in a new way
+
+
+def test_parts_hold_the_captions_that_they_should():
+    train, test = (Shapes(part=part).sample_captions(3000, 4) for part in ("train", "test"))
+    assert len(train) == len(test) == 3000
+    assert (held_out_things(train) == 0).all()
+    assert (held_out_things(test) >= 1).all()
+    assert not set(train) & set(test)
+    share = (held_out_things(WORLD.sample_captions(6000, 5)) > 0).mean()
+    assert 0.10 < share < 0.20  # at least a tenth of all captions
+    assert Shapes(part="test").sample_captions(40, 9) == Shapes(part="test").sample_captions(90, 9)[:40]
+    assert Shapes(part="train", objects=(1,)).sample(5, 1).truth["count"].tolist() == [1] * 5
+    with pytest.raises(ValueError, match="part is 'nonsense'"):
+        Shapes(part="nonsense")

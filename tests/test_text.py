@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from conftest import refuses
 
-from vidgen_tf.quiet import tf
-from vidgen_tf.text import MOST_WORDS, Vocabulary
+from vidgen_tf.quiet import keras, tf
+from vidgen_tf.text import MOST_WORDS, Vocabulary, attend, positions, text_encoder
 
 WORDS = ("a", "red", "square", "moves")
 
@@ -107,3 +107,55 @@ def test_the_conditions_of_a_dataset_are_known_by_shape_and_type(known, spec, fi
     else:
         with refuses("expected"):
             Vocabulary(known).check_spec(spec)
+
+
+# -------------------------------------------------------------------------------------------------- networks
+
+
+def test_places_are_told_apart_by_waves_of_length_one():
+    for size in (6, 7, 32):
+        codes = positions(16, size)
+        assert codes.shape == (16, size)
+        assert codes.dtype == np.float32
+        apart = np.linalg.norm(codes[:, None] - codes[None], axis=-1)
+        assert apart[~np.eye(16, dtype=bool)].min() > 0.05
+        half = size // 2
+        np.testing.assert_allclose(codes[:, :half] ** 2 + codes[:, half : 2 * half] ** 2, 1, rtol=1e-6)
+
+
+def attention(causal: bool) -> tuple[keras.Model, np.ndarray]:
+    tokens = keras.Input((5, 8))
+    model = keras.Model(tokens, attend(tokens, 2, keras.random.SeedGenerator(1), causal=causal))
+    return model, np.random.default_rng(0).normal(size=(3, 5, 8)).astype("float32")
+
+
+def test_attention_is_the_formula_of_its_paper():
+    model, tokens = attention(causal=False)
+    (into, bias, query_scale, key_scale, out, out_bias) = (weight.numpy() for weight in model.trainable_weights)
+    split = (tokens @ into + bias).reshape(3, 5, 3, 2, 4)
+    norm = lambda x: x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-6)  # noqa: E731
+    query, key, value = norm(split[:, :, 0]) * query_scale, norm(split[:, :, 1]) * key_scale, split[:, :, 2]
+    fit = np.exp(np.einsum("bnhd,bmhd->bhnm", query, key) / np.sqrt(4))
+    taken = np.einsum("bhnm,bmhd->bnhd", fit / fit.sum(axis=-1, keepdims=True), value).reshape(3, 5, 8)
+    np.testing.assert_allclose(model(tokens), taken @ out + out_bias, atol=1e-5)
+
+
+def test_causal_attention_sees_nothing_of_what_comes_later():
+    for causal in (True, False):
+        model, tokens = attention(causal)
+        later = tokens.copy()
+        later[:, 3:] += 1
+        moved = np.abs(model(tokens).numpy() - model(later).numpy()).max(axis=(0, 2))
+        assert (moved[3:] > 1e-3).all()
+        assert (moved[:3] < 1e-6).all() if causal else (moved[:3] > 1e-3).all()
+
+
+def test_a_word_is_read_in_its_sentence():
+    words = Vocabulary(WORDS)
+    encoder = text_encoder(words, 16, 2, 2, keras.random.SeedGenerator(1))
+    read = encoder(words.numbers(["a red square", "a moves square", "square a red"], 3)).numpy()
+    assert read.shape == (3, MOST_WORDS, 16)
+    assert np.abs(read[0, 0] - read[1, 0]).max() > 1e-3  # the first word is the same, its sentence another
+    assert np.abs(read[0].mean(axis=0) - read[2].mean(axis=0)).max() > 1e-3  # the order counts
+    labels = Vocabulary((3, 2))
+    assert text_encoder(labels, 8, 1, 2, keras.random.SeedGenerator(1))(labels.numbers([[0, 1]], 1)).shape == (1, 2, 8)
