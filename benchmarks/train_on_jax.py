@@ -6,6 +6,7 @@ Autoencoder and Diffusion. Prints how good the clips of held-out captions are; `
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -117,10 +118,12 @@ def run(chosen, recipe, clips, captions):
 
     def with_values(function, values, rest, *arguments):
         """A function of the model under other values of its variables; and the values of the rest after it."""
-        with keras.StatelessScope(state_mapping=[*zip(trained, values), *zip(others, rest)]) as scope:
+        with keras.StatelessScope(
+            state_mapping=[*zip(trained, values, strict=True), *zip(others, rest, strict=True)]
+        ) as scope:
             found = function(*arguments)
         after = [scope.get_current_value(variable) for variable in others]
-        return found, [old if new is None else new for old, new in zip(rest, after)]
+        return found, [old if new is None else new for old, new in zip(rest, after, strict=True)]
 
     data = {"clips": jnp.asarray(clips)}
     if not latent:
@@ -157,12 +160,12 @@ def run(chosen, recipe, clips, captions):
         (cost, rest), slopes = jax.value_and_grad(loss, has_aux=True)(values, rest, data, index, chance)
         norm = jnp.sqrt(sum(jnp.sum(slope**2) for slope in slopes))
         slopes = [slope * jnp.minimum(1.0, limit / (norm + 1e-9)) for slope in slopes]
-        first = [0.9 * old + 0.1 * new for old, new in zip(first, slopes)]
-        second = [0.999 * old + 0.001 * new**2 for old, new in zip(second, slopes)]
+        first = [0.9 * old + 0.1 * new for old, new in zip(first, slopes, strict=True)]
+        second = [0.999 * old + 0.001 * new**2 for old, new in zip(second, slopes, strict=True)]
         scale = rate_at(number) * jnp.sqrt(1 - 0.999 ** (number + 1)) / (1 - 0.9 ** (number + 1))
-        values = [v - scale * a / (jnp.sqrt(b) + 1e-7) for v, a, b in zip(values, first, second)]
+        values = [v - scale * a / (jnp.sqrt(b) + 1e-7) for v, a, b in zip(values, first, second, strict=True)]
         keep = jnp.minimum(momentum, (1 + number) / (10 + number))
-        average = [keep * old + (1 - keep) * new for old, new in zip(average, values)]
+        average = [keep * old + (1 - keep) * new for old, new in zip(average, values, strict=True)]
         return (values, rest, first, second, average, key), (cost, norm)
 
     many = jax.jit(lambda state, numbers, data: jax.lax.scan(lambda s, n: step(s, n, data), state, numbers))
@@ -187,14 +190,36 @@ def run(chosen, recipe, clips, captions):
         if (done // chosen.chunk) % 50 == 49:
             keep(chosen, recipe, model, trained, others, good, None, {})
     minutes = (time.time() - begun) / 60
+    if latent:
+        good = good[0], settled(model, trained, others, good, clips, jax)
     keep(chosen, recipe, model, trained, others, good, minutes, {"hardware": str(jax.devices()[0].device_kind)})
     judge(model, recipe, chosen, jax, jnp, latent)
+
+
+def settled(model, trained, others, good, clips, jax):
+    """The values of the other variables once the mean and the variance of latents are those of the averaged weights."""
+    for variables, values in ((trained, good[0]), (others, good[1])):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    encode = jax.jit(lambda stored: model.encoder(stored.astype("float32") / 127.5 - 1))
+    found = np.concatenate(
+        [np.asarray(encode(clips[start : start + 500])) for start in range(0, min(len(clips), 5000), 500)]
+    )
+    mean, variance = found.mean(axis=(0, 1, 2, 3)), found.var(axis=(0, 1, 2, 3))
+    values = []
+    for variable in others:
+        value = np.asarray(variable.value)
+        if "moving_mean" in variable.path:
+            spread = next(other for other in others if "moving_variance" in other.path)
+            value = value + mean * np.sqrt(np.asarray(spread.value) + 1e-5)
+        values.append(value * variance if "moving_variance" in variable.path else value)
+    return values
 
 
 def keep(chosen, recipe, model, trained, others, good, minutes, record):
     """Writes the averaged weights, rounded to float16, and puts them into the model."""
     for variables, values in ((trained, good[0]), (others, good[1])):
-        for variable, value in zip(variables, values):
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
     halves = [np.asarray(weight).astype(np.float16) for weight in model.preset_weights]
     np.savez_compressed(chosen.out / f"{chosen.name}.npz", **{f"{i:03d}": half for i, half in enumerate(halves)})
@@ -246,7 +271,7 @@ def judge(model, recipe, chosen, jax, jnp, latent):
         for name, frames in (("first and last", [0, -1]), ("first 4", [0, 1, 2, 3]), ("first", [0])):
             if not model.fills:
                 continue
-            mask = np.zeros((1, shape_of(real), 1, 1, 1), np.float32)
+            mask = np.zeros((1, real.shape[1], 1, 1, 1), np.float32)
             mask[:, frames] = 1
             known = np.concatenate([real * mask, np.broadcast_to(mask, (*real.shape[:-1], 1))], axis=-1)
             made = sample_clips(
@@ -273,10 +298,6 @@ def judge(model, recipe, chosen, jax, jnp, latent):
             )
 
 
-def shape_of(clips):
-    return clips.shape[1]
-
-
 def sample_clips(model, velocity, jax, jnp, words, sampler, steps, known):
     count = len(words)
     x = jax.random.normal(jax.random.key(5), (count, *model.latent_shape))
@@ -293,7 +314,7 @@ def sample_clips(model, velocity, jax, jnp, words, sampler, steps, known):
         free = velocity(x, at(now), at(jump), jnp.zeros_like(words), known)
         return free + model.guidance * (said - free)
 
-    for now, then in zip(times, times[1:]):
+    for now, then in itertools.pairwise(times):
         direction = slope(x, now, now - then if sampler == "jumps" else 0.0)
         if sampler == "heun" and then > 0:
             direction = (direction + slope(x + (then - now) * direction, then, 0.0)) / 2
