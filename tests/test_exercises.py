@@ -483,7 +483,217 @@ ANSWERS = {
             (lambda f, b, look_up: _agree(f, look_up(b, *np.floor(_back(f)))) & _stays(f), "place to place"),
         ],
     ),
+    "07.1": (
+        [
+            lambda logits, tokens: sum(
+                row[token] - np.logaddexp.reduce(row) for row, token in zip(logits, tokens, strict=True)
+            ),
+            lambda logits, tokens: _log_chances(logits)[np.arange(len(tokens)), tokens].sum(),
+        ],
+        [
+            (lambda logits, tokens: -_log_chances(logits)[np.arange(len(tokens)), tokens].sum(), "that is its cost"),
+            (lambda logits, tokens: _log_chances(logits)[np.arange(len(tokens)), tokens].mean(), "mean of the places"),
+            (lambda logits, tokens: _log_chances(logits)[np.arange(len(tokens)), tokens].sum() / np.log(2), "in bits"),
+            (lambda logits, tokens: logits[np.arange(len(tokens)), tokens].sum(), "no log-chances yet"),
+            (
+                lambda logits, tokens: np.exp(_log_chances(logits))[np.arange(len(tokens)), tokens].sum(),
+                "logarithms are added",
+            ),
+            (
+                lambda logits, tokens: np.exp(_log_chances(logits))[np.arange(len(tokens)), tokens].prod(),
+                "probability itself",
+            ),
+            (lambda logits, tokens: _log_chances(logits).max(axis=1).sum(), "not that of the likeliest"),
+            (lambda logits, tokens: _log_chances(logits).sum(), "not those of all codes"),
+            (
+                lambda logits, tokens: _log_chances(logits)[np.arange(len(tokens) - 1), tokens[1:]].sum(),
+                "the shift was made already",
+            ),
+            (
+                lambda logits, tokens: _log_chances(logits.T).T[np.arange(len(tokens)), tokens].sum(),
+                "goes along a row",
+            ),
+            (
+                lambda logits, tokens: np.sum(
+                    np.log(np.exp(logits)[np.arange(len(tokens)), tokens] / np.exp(logits).sum(axis=1))
+                ),
+                "range of numbers",
+            ),
+            (lambda logits, tokens: _log_chances(logits)[np.arange(len(tokens)), tokens], "one number"),
+            (lambda logits, tokens: -np.log(logits.shape[1]) * len(tokens), "softmax of each row"),
+        ],
+    ),
+    "07.2": (
+        [
+            lambda foretell, clip: _moved(foretell, clip, lambda other, t: _with(other, slice(t, None))),
+            lambda foretell, clip: np.any(
+                [_moved(foretell, clip, lambda other, t, k=k: _with(other, slice(t + k, t + k + 1))) for k in range(8)],
+                axis=0,
+            ),
+            lambda foretell, clip: list(
+                _moved(foretell, clip, lambda other, t: np.concatenate([other[:t], np.ones_like(other[t:])]))
+            ),
+        ],
+        [
+            (lambda f, clip: _moved(f, clip, lambda other, t: _with(other, slice(t, t + 1))), "each later one"),
+            (lambda f, clip: _moved(f, clip, lambda other, t: _with(other, slice(t + 1, None))), "is not found out"),
+            (lambda f, clip: _moved(f, clip, lambda other, t: _with(other, slice(None))), "is honest"),
+            (lambda f, clip: _moved(f, clip, lambda other, t: _with(other, slice(max(t - 1, 0), None))), "is honest"),
+            (lambda f, clip: _moved(f, clip, lambda other, t: _with(other, slice(t, None)), 0.02), "a thousandth"),
+            (lambda f, clip: ~_moved(f, clip, lambda other, t: _with(other, slice(t, None))), "is honest"),
+            (lambda f, clip: np.abs(f(clip) - clip).max(axis=(1, 2)) < 1e-6, "not found out"),
+            (lambda f, clip: np.zeros(8, bool), "not found out"),
+            (lambda f, clip: np.ones(8, bool), "is honest"),
+            (lambda f, clip: _moved(f, clip, lambda other, t: _with(other, slice(t, None))).any(), "one bool a frame"),
+            (lambda f, clip: [np.abs(f(clip[:t])[-1] - f(clip)[t]).max() > 0 for t in range(8)], "the whole clip"),
+            (lambda f, clip: np.full(8, 0.5), "True or False"),
+            (
+                lambda f, clip: np.repeat(_moved(f, clip, lambda other, t: _with(other, slice(t, None))).any(), 8),
+                "is accused, and depends on none",
+            ),
+        ],
+    ),
+    "07.3": (
+        [
+            lambda logits, temperature, mass: _nucleus(_chances(logits / temperature), mass),
+            lambda logits, temperature, mass: next(
+                np.where(which, _chances(logits / temperature), 0) / _chances(logits / temperature)[which].sum()
+                for least in np.sort(_chances(logits / temperature))[::-1]
+                if _chances(logits / temperature)[which := _chances(logits / temperature) >= least].sum() >= mass - 1e-9
+            ),
+        ],
+        [
+            (
+                lambda logits, temperature, mass: np.where(
+                    _nucleus(_chances(logits / temperature), mass) > 0, _chances(logits / temperature), 0
+                ),
+                "sums to 1",
+            ),
+            (
+                lambda logits, temperature, mass: _nucleus(_chances(logits / temperature), mass, less=True),
+                "belongs to it",
+            ),
+            (
+                lambda logits, temperature, mass: np.sort(_nucleus(_chances(logits / temperature), mass))[::-1],
+                "came back sorted",
+            ),
+            (lambda logits, temperature, mass: _chances(logits / temperature), "nothing is left out"),
+            (lambda logits, temperature, mass: _nucleus(_chances(logits), mass), "where is the temperature"),
+            (lambda logits, temperature, mass: _nucleus(_chances(logits * temperature), mass), "divide the logits"),
+            (
+                lambda logits, temperature, mass: (lambda which, p: np.where(which, p, 0) / p[which].sum())(
+                    _nucleus(_chances(logits), mass) > 0, _chances(logits / temperature)
+                ),
+                "first the temperature",
+            ),
+            (
+                lambda logits, temperature, mass: (lambda p: np.where(p >= 1 - mass, p, 0) / p[p >= 1 - mass].sum())(
+                    _chances(logits / temperature)
+                ),
+                "not a least chance",
+            ),
+            (
+                lambda logits, temperature, mass: _chances(_nucleus(_chances(logits / temperature), mass)),
+                "softmax of chances",
+            ),
+            (lambda logits, temperature, mass: _nucleus(_chances(logits / temperature), mass)[:3], "all 6"),
+            (lambda logits, temperature, mass: np.eye(6)[logits.argmax()], "keep until they hold"),
+        ],
+    ),
+    "07.4": (
+        [
+            lambda query, key, value, keys, values: _taken(query, np.vstack([keys, key]), np.vstack([values, value])),
+            lambda query, key, value, keys, values: _taken(query, np.vstack([key, keys]), np.vstack([value, values])),
+        ],
+        [
+            (lambda query, key, value, keys, values: _taken(query, keys, values), "sees itself too"),
+            (
+                lambda query, key, value, keys, values: _taken(
+                    query * len(query) ** 0.5, np.vstack([keys, key]), np.vstack([values, value])
+                ),
+                "by the root of d",
+            ),
+            (
+                lambda query, key, value, keys, values: _taken(
+                    query / len(query) ** 0.5, np.vstack([keys, key]), np.vstack([values, value])
+                ),
+                "not by d",
+            ),
+            (lambda query, key, value, keys, values: np.vstack([values, value]).mean(axis=0), "plain mean"),
+            (
+                lambda query, key, value, keys, values: _taken(key, np.vstack([keys, key]), np.vstack([values, value])),
+                "not with its key",
+            ),
+            (
+                lambda query, key, value, keys, values: _taken(
+                    query, np.vstack([values, value]), np.vstack([values, value])
+                ),
+                "not with values",
+            ),
+            (
+                lambda query, key, value, keys, values: _taken(query, np.vstack([keys, key]), np.vstack([keys, key])),
+                "not keys",
+            ),
+            (
+                lambda query, key, value, keys, values: (
+                    np.vstack([keys, key]) @ query / len(query) ** 0.5 @ np.vstack([values, value])
+                ),
+                "softmax is missing",
+            ),
+            (
+                lambda query, key, value, keys, values: (
+                    np.exp(np.vstack([keys, key]) @ query / len(query) ** 0.5) @ np.vstack([values, value])
+                ),
+                "sum to 1",
+            ),
+            (
+                lambda query, key, value, keys, values: np.vstack([values, value])[
+                    (np.vstack([keys, key]) @ query).argmax()
+                ],
+                "best fit alone",
+            ),
+            (
+                lambda query, key, value, keys, values: _taken(
+                    query, np.vstack([keys, key]), np.vstack([value, values])
+                ),
+                "different orders",
+            ),
+            (lambda query, key, value, keys, values: value, "kept and the new place"),
+            (lambda query, key, value, keys, values: np.vstack([values, value]), "was asked for"),
+        ],
+    ),
 }
+
+
+def _log_chances(logits):
+    return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+
+
+def _chances(logits):
+    return np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+
+
+def _with(clip, which):
+    clip[which] = 1 - clip[which]
+    return clip
+
+
+def _moved(foretell, clip, change, least=1e-9):
+    before = foretell(clip)
+    return np.array([np.abs(foretell(change(clip.copy(), t)) - before)[t].max() > least for t in range(len(clip))])
+
+
+def _nucleus(chances, mass, less=False):
+    order = np.argsort(-chances)
+    held = np.cumsum(chances[order])
+    kept = np.zeros_like(chances)
+    which = order[held <= mass + 1e-9] if less else order[held - chances[order] < mass - 1e-9]
+    kept[which] = chances[which]
+    return kept / max(kept.sum(), 1e-9)
+
+
+def _taken(query, keys, values):
+    return _chances(keys @ query / len(query) ** 0.5) @ values
 
 
 def _bound(weights, taken_out):
