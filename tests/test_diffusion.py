@@ -153,8 +153,8 @@ def test_heun_needs_fewer_steps_than_euler():
 
 def test_ddim_has_no_chance_on_the_way_and_ddpm_has():
     model = Knows(TINY, setting="ddpm", patch=(2, 4, 4), width=8, blocks=1, heads=1)
-    start = model.path(4, seed=1, sampler="euler", steps=40, shown=40)
-    chance = model.path(4, seed=1, sampler="ancestral", steps=40, shown=40)
+    start = model.trajectory(4, seed=1, sampler="euler", steps=40, shown=40)
+    chance = model.trajectory(4, seed=1, sampler="ancestral", steps=40, shown=40)
     np.testing.assert_allclose(start[0], chance[0], atol=1e-5)  # the same noise to begin with
     assert np.abs(start[-1] - chance[-1]).mean() > 0.05
 
@@ -168,11 +168,33 @@ def test_a_jump_is_a_step_along_the_velocity():
     )
 
 
-def test_the_path_ends_in_the_clips():
+def test_the_trajectory_ends_in_the_clips():
     model = shaken(small())
-    path = model.path(3, seed=4, sampler="heun", steps=6, shown=3)
+    path = model.trajectory(3, seed=4, sampler="heun", steps=6, shown=3)
     assert path.shape == (3, 3, *TINY)
     np.testing.assert_allclose(path[-1], model.generate(3, seed=4, sampler="heun", steps=6), atol=1e-6)
+
+
+def test_a_trajectory_is_refused_what_generate_is_refused():
+    model = small(fills=True)
+    for options, words in (
+        ({"shown": 0}, ("shown", "0")),
+        ({"shown": 5, "steps": 4}, ("shown is 5", "4 steps")),
+        ({"shown": 1, "sampler": "nonsense"}, ("sampler",)),
+        ({"shown": 1, "steps": 0}, ("steps",)),
+        ({"shown": 1, "known": clips_of(1)}, ("known and mask",)),
+        ({"shown": 1, "condition": ["up"]}, ("takes no condition",)),
+    ):
+        with refuses(*words):
+            model.trajectory(1, seed=0, **options)
+    with refuses("count"):
+        model.trajectory(0, seed=0, shown=1)
+    with refuses("seed"):
+        model.trajectory(1, seed=-1, shown=1)
+    clips, mask = clips_of(1), known_frames(TINY, [0])
+    path = model.trajectory(1, seed=1, known=clips, mask=mask, steps=4, shown=2)
+    np.testing.assert_array_equal(path[:, :, 0], np.repeat(clips[None, :, 0], 2, axis=0))
+    np.testing.assert_array_equal(path[-1], model.generate(1, seed=1, known=clips, mask=mask, steps=4))
 
 
 def test_many_clips_are_made_in_parts_and_the_first_are_the_same():
@@ -458,7 +480,7 @@ def test_latents_of_an_autoencoder_are_learned_in_the_place_of_pixels(tmp_path):
     model.fit(clips, epochs=2, verbose=0)
     for old, new in zip(before, autoencoder.weights, strict=True):
         np.testing.assert_array_equal(old, new)
-    path = model.path(2, seed=1, steps=2, shown=1)
+    path = model.trajectory(2, seed=1, steps=2, shown=1)
     assert path.shape == (1, 2, *shape)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")

@@ -264,8 +264,7 @@ class VQVAE(VideoModel):
         return [weight for weight in self.weights if weight is not self.trained]
 
     def set_preset_weights(self, weights):
-        for variable, weight in zip(self.preset_weights, weights, strict=True):
-            variable.assign(weight)
+        super().set_preset_weights(weights)
         self.trained.assign(1)
 
     def get_config(self):

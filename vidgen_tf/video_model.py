@@ -37,10 +37,12 @@ class VideoModel(keras.Model):
     Attributes:
         loss_names: what `losses_of` returns, `"loss"` first.
         conditional: whether `generate` and `losses_of` take a condition.
+        vocabulary: the `text.Vocabulary` of a family whose conditions are sentences or labels, else None.
     """
 
     loss_names: tuple[str, ...] = ("loss",)
     conditional = False
+    vocabulary = None
 
     def __init__(self, clip_shape: tuple[int, int, int, int], **kwargs):
         super().__init__(**kwargs)
@@ -93,6 +95,8 @@ class VideoModel(keras.Model):
             return None
         if not self.conditional:
             raise ValueError(f"{type(self).__name__} takes no condition, but one was given; leave it out.")
+        if self.vocabulary is not None:
+            return self.vocabulary.check(condition, count)
         condition = as_array(condition, "condition")
         if condition.ndim == 0 or len(condition) != count:
             raise ValueError(
@@ -104,6 +108,8 @@ class VideoModel(keras.Model):
         """ValueError if the conditions of a dataset, of which only shape and type are known, cannot fit."""
         if not self.conditional:
             raise ValueError(f"{type(self).__name__} takes no condition, but the dataset holds pairs; leave it out.")
+        if self.vocabulary is not None:
+            self.vocabulary.check_spec(spec)
 
     @classmethod
     def from_preset(cls, name: str) -> "VideoModel":
@@ -126,7 +132,8 @@ class VideoModel(keras.Model):
 
     def set_preset_weights(self, weights: list[np.ndarray]) -> None:
         """Takes the weights of a preset, in the order of `preset_weights`."""
-        self.set_weights(weights)
+        for variable, weight in zip(self.preset_weights, weights, strict=True):
+            variable.assign(weight)
 
     def get_config(self) -> dict:
         return {"clip_shape": self.clip_shape, "name": self.name}

@@ -419,20 +419,8 @@ class TokenVideo(VideoModel):
         return [*self.tokenizer.preset_weights, *self.trainable_weights]
 
     def set_preset_weights(self, weights):
-        own = len(self.tokenizer.preset_weights)
-        self.tokenizer.set_preset_weights(weights[:own])
+        super().set_preset_weights(weights)
         self.tokenizer.trained.assign(max(1, self.tokenizer_steps))
-        for variable, weight in zip(self.trainable_weights, weights[own:], strict=True):
-            variable.assign(weight)
-
-    def check_condition(self, condition, count):
-        if condition is None or not self.conditional:
-            return super().check_condition(condition, count)
-        return self.vocabulary.check(condition, count)
-
-    def check_condition_spec(self, spec):
-        super().check_condition_spec(spec)
-        self.vocabulary.check_spec(spec)
 
     def get_config(self):
         return super().get_config() | {

@@ -431,6 +431,12 @@ class Diffusion(VideoModel):
         Raises:
             ValueError: for anything else.
         """
+        settings = self._settings(count, condition, known, mask, sampler, steps, guidance)
+        made = super().generate(count, condition, seed=seed, **settings)
+        return _kept(made, settings)
+
+    def _settings(self, count, condition, known, mask, sampler, steps, guidance) -> dict:
+        """How clips are drawn, checked and with what was left to the model filled in."""
         sampler = sampler or ("jumps" if self.jumps else SETTINGS[self.setting][2])
         _known(sampler, "sampler", SAMPLERS)
         if sampler == "jumps" and not self.jumps:
@@ -453,10 +459,7 @@ class Diffusion(VideoModel):
             )
         if known is not None:
             known, mask = self._check_known(known, mask, check_count(count))
-        made = super().generate(
-            count, condition, seed=seed, known=known, mask=mask, sampler=sampler, steps=steps, guidance=guidance
-        )
-        return made if known is None else np.where(mask, known, made)
+        return {"known": known, "mask": mask, "sampler": sampler, "steps": steps, "guidance": guidance}
 
     def _check_known(self, known, mask, count) -> tuple[np.ndarray, np.ndarray]:
         if not self.fills:
@@ -472,31 +475,38 @@ class Diffusion(VideoModel):
             )
         return known, np.broadcast_to(mask, (count, *shape))[..., None]
 
-    def check_condition(self, condition, count):
-        if condition is None or self.vocabulary is None:
-            return super().check_condition(condition, count)
-        return self.vocabulary.check(condition, count)
-
-    def check_condition_spec(self, spec):
-        super().check_condition_spec(spec)
-        self.vocabulary.check_spec(spec)
-
     def draw(self, count, condition, seed, **settings):
-        path = self.path(count, condition, seed, **settings)
-        return path[-1]
+        return self._looks(count, condition, seed, 1, **settings)[-1]
 
-    def path(
-        self, count, condition=None, seed=0, *, known=None, mask=None, sampler="euler", steps=16, guidance=1.0, shown=1
-    ):
-        """A clip on its way out of noise: `shown` looks at what the network makes of it, evenly apart, the last one the clip.
+    def trajectory(
+        self, count, condition=None, *, seed, shown, known=None, mask=None, sampler=None, steps=None, guidance=None
+    ) -> np.ndarray:
+        """Clips on their way out of noise, as the network sees them at `shown` moments, evenly apart; the last are those that
+        `generate` makes.
 
         Args:
+            shown: how many moments, from 1 to steps.
             count, condition, seed, known, mask, sampler, steps, guidance: as in `generate`.
-            shown: how many looks, from 1 to steps.
 
         Returns:
-            float32 (shown, count, time, height, width, channels): the clips that are estimated at these moments.
+            float32 (shown, count, time, height, width, channels).
+
+        Raises:
+            ValueError: for anything else.
         """
+        check_count(count)
+        check_seed(seed)
+        settings = self._settings(count, condition, known, mask, sampler, steps, guidance)
+        if check_count(shown, "shown") > settings["steps"]:
+            raise ValueError(
+                f"shown is {shown}, but there are {settings['steps']} steps; show at most as many moments."
+            )
+        check_values((shown, count, *self.clip_shape), "the clips")
+        found = self._looks(count, self.check_condition(condition, count), seed, shown, **settings)
+        return _kept(self.check_finite(found), settings)
+
+    def _looks(self, count, condition, seed, shown, known, mask, sampler, steps, guidance) -> np.ndarray:
+        """As `trajectory`, of arguments that are checked."""
         words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count).numpy()
         noise = tf.random.stateless_normal((count, *self.latent_shape), draw_seed(seed)).numpy()
         given = None
@@ -514,7 +524,7 @@ class Diffusion(VideoModel):
         return np.concatenate(parts, axis=1)
 
     def _sample(self, x, words, known, fresh, sampler, steps, guidance, looks) -> np.ndarray:
-        """From noise to clips, step by step; see `path`."""
+        """From noise to clips, step by step; see `trajectory`."""
         times = np.linspace(1, 0, steps + 1, dtype=np.float32)
         times = times if sampler == "jumps" else self._shifted(times)
         seen = []
@@ -575,10 +585,6 @@ class Diffusion(VideoModel):
         """The weights of the denoiser: the autoencoder is a preset of its own."""
         return self.denoiser.trainable_variables
 
-    def set_preset_weights(self, weights):
-        for variable, weight in zip(self.preset_weights, weights, strict=True):
-            variable.assign(weight)
-
     def get_config(self):
         autoencoder = None if self.autoencoder is None else keras.saving.serialize_keras_object(self.autoencoder)
         return super().get_config() | {
@@ -587,6 +593,11 @@ class Diffusion(VideoModel):
             "width": self.width, "blocks": self.blocks, "heads": self.heads, "fills": self.fills, "jumps": self.jumps, "shift": self.shift,
             "guidance": self.guidance, "drop": self.drop, "seed": self.seed,
         }  # fmt: skip
+
+
+def _kept(made: np.ndarray, settings: dict) -> np.ndarray:
+    """What was made, with the known pixels as they came."""
+    return made if settings["known"] is None else np.where(settings["mask"], settings["known"], made)
 
 
 def known_frames(clip_shape: tuple[int, int, int, int], frames: Sequence[int]) -> np.ndarray:

@@ -364,12 +364,3 @@ class VideoGAN(ContentMotionModel):
             dice = tf.random.stateless_uniform((count,), self.step_seed() + tf.constant([2, 0], tf.int64))
             numbers *= tf.cast(dice >= self.drop, tf.int32)[:, None]
         return numbers
-
-    def check_condition(self, condition, count):
-        if condition is None or not self.conditional:
-            return super().check_condition(condition, count)
-        return self.vocabulary.check(condition, count)
-
-    def check_condition_spec(self, spec):
-        super().check_condition_spec(spec)
-        self.vocabulary.check_spec(spec)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vidgen_tf.clips import check_count, check_seed
+from vidgen_tf.clips import check_clips, check_count, check_seed
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,17 @@ class World:
     def read(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """What can be read from the pixels of clips (count, time, height, width, channels), by name."""
         raise NotImplementedError(f"{type(self).__name__} must say what pixels tell: write read(clips).")
+
+    def check_frames(self, clips: np.ndarray) -> np.ndarray:
+        """Clips of any number of frames, if they keep the convention and their frames are as large as this world's; else
+        ValueError."""
+        clips = check_clips(clips)
+        if clips.shape[2:] != self.clip_shape[1:]:
+            raise ValueError(
+                f"clips have frames of shape {clips.shape[2:]}, but {self.clip_shape[1:]} was expected; make the world with "
+                "their size, or resize them."
+            )
+        return clips
 
     def scores(self, clips: np.ndarray, captions: Sequence[str] = ()) -> dict[str, float]:
         """How good made clips (count, time, height, width, channels) are, by this world's rules: names to numbers; the

@@ -169,12 +169,7 @@ class Balls(World):
         Raises:
             ValueError: for clips that break the convention or have another frame size.
         """
-        clips = check_clips(clips)
-        if clips.shape[2:] != self.clip_shape[1:]:
-            raise ValueError(
-                f"clips have frames of shape {clips.shape[2:]}, but {self.clip_shape[1:]} was expected; "
-                "make the world with their size."
-            )
+        clips = self.check_frames(clips)
         frames = (clips.reshape(-1, *clips.shape[2:4]) + 1) / 2
         found = np.concatenate([self._find(frames[part]) for part in self._parts(len(frames))])
         position = _follow(found.reshape(*clips.shape[:2], self.balls, 2))

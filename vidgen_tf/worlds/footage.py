@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from vidgen_tf.clips import (
-    check_clips,
     check_count,
     check_path,
     check_seed,
@@ -161,12 +160,7 @@ class Footage(World):
         Raises:
             ValueError: for clips that break the convention or have another frame size.
         """
-        clips = check_clips(clips)
-        if clips.shape[2:] != self.clip_shape[1:]:
-            raise ValueError(
-                f"clips have frames of shape {clips.shape[2:]}, but {self.clip_shape[1:]} was expected; "
-                "read them at this world's size."
-            )
+        clips = self.check_frames(clips)
         known = self.clip.reshape(len(self.clip), -1).astype(np.float64)
         nearest, error = [], []
         for frame in clips.reshape(-1, known.shape[1]):

@@ -150,12 +150,7 @@ class MovingPictures(World):
         Raises:
             ValueError: for clips that break the convention or have another frame size.
         """
-        clips = check_clips(clips)
-        if clips.shape[2:] != self.clip_shape[1:]:
-            raise ValueError(
-                f"clips have frames of shape {clips.shape[2:]}, but {self.clip_shape[1:]} was expected; "
-                "make the world with their size."
-            )
+        clips = self.check_frames(clips)
         sides = ((clips[..., 0].sum(axis=axis, dtype=np.float64) + clips.shape[2]) / 2 for axis in (2, 3))
         columns, rows = sides  # ink, (count, time, size)
         ink, places = columns.sum(axis=-1), np.arange(clips.shape[2]) + 0.5
