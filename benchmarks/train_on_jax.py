@@ -140,8 +140,8 @@ def run(chosen, recipe, clips, captions):
         keys = jax.random.split(key, 3)
         shown = pixels(data["clips"][index])
         if latent:
-            noise = jax.random.normal(keys[0], (batch, *model.latent_shape))
-            return with_values(model.cost, values, rest, shown, noise)
+            noise = jax.random.normal(keys[0], (batch, 1, *model.latent_shape[1:]))
+            return with_values(model.cost, values, rest, shown, noise, jax.random.uniform(keys[1], (batch,)))
         latents = shown if data["latents"] is None else data["latents"][index]
         words = data["words"][index] if "words" in data else None
         noise, bell = jax.random.normal(keys[0], latents.shape), jax.random.normal(keys[1], (batch,))
@@ -201,7 +201,7 @@ def settled(model, trained, others, good, clips, jax):
     for variables, values in ((trained, good[0]), (others, good[1])):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-    encode = jax.jit(lambda stored: model.encoder(stored.astype("float32") / 127.5 - 1))
+    encode = jax.jit(lambda stored: model.latents_of(stored.astype("float32") / 127.5 - 1))
     found = np.concatenate(
         [np.asarray(encode(clips[start : start + 500])) for start in range(0, min(len(clips), 5000), 500)]
     )
@@ -247,7 +247,7 @@ def judge(model, recipe, chosen, jax, jnp, latent):
         sample = world.sample(chosen.test, 77)
         real, asked = sample.clips, sample.captions
         if latent:
-            made = np.asarray(jax.jit(lambda clips: model.decoder(model.encoder(clips)))(real))
+            made = np.asarray(jax.jit(lambda clips: model.clips_of(model.latents_of(clips)))(real))
             log(part, f"{vg.psnr(real, np.clip(made, -1, 1)).mean():.2f} dB,", shares(world, made, asked))
             continue
         words = jnp.asarray(numbers_of(asked, model.vocabulary.known))
@@ -273,7 +273,7 @@ def judge(model, recipe, chosen, jax, jnp, latent):
                 continue
             mask = np.zeros((1, real.shape[1], 1, 1, 1), np.float32)
             mask[:, frames] = 1
-            known = np.concatenate([real * mask, np.broadcast_to(mask, (*real.shape[:-1], 1))], axis=-1)
+            known = model.known_of(jnp.asarray(real), jnp.broadcast_to(jnp.asarray(mask), (*real.shape[:-1], 1)))
             made = sample_clips(
                 model,
                 velocity,
@@ -282,7 +282,7 @@ def judge(model, recipe, chosen, jax, jnp, latent):
                 words,
                 "jumps" if model.jumps else "heun",
                 4 if model.jumps else 16,
-                jnp.asarray(known),
+                known,
             )
             rest = [t for t in range(real.shape[1]) if t not in [frame % real.shape[1] for frame in frames]]
             share = np.linspace(0, 1, real.shape[1], dtype=np.float32)[:, None, None, None]
@@ -302,7 +302,7 @@ def sample_clips(model, velocity, jax, jnp, words, sampler, steps, known):
     count = len(words)
     x = jax.random.normal(jax.random.key(5), (count, *model.latent_shape))
     if model.fills and known is None:
-        known = jnp.zeros((count, *model.clip_shape[:3], model.clip_shape[3] + 1))
+        known = model.known_of(jnp.zeros((count, *model.clip_shape)), jnp.zeros((count, *model.clip_shape[:3], 1)))
     times = np.linspace(1, 0, steps + 1)
     times = times if sampler == "jumps" else model._shifted(times)
 
@@ -319,7 +319,7 @@ def sample_clips(model, velocity, jax, jnp, words, sampler, steps, known):
         if sampler == "heun" and then > 0:
             direction = (direction + slope(x + (then - now) * direction, then, 0.0)) / 2
         x = x + (then - now) * direction
-    return np.asarray(x if model.autoencoder is None else jax.jit(model.autoencoder.decoder)(x))
+    return np.asarray(x if model.autoencoder is None else jax.jit(model.autoencoder.clips_of)(x))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The autoencoder of clips: frame by frame, latents of known scale, and what it refuses."""
+"""The autoencoder of clips: a few frames at a time, latents of known scale, and what it refuses."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ SHAPE = (3, 16, 8, 3)
 
 
 def small(**options) -> Autoencoder:
-    return Autoencoder(**{"clip_shape": SHAPE, "latent_channels": 4, "width": 8} | options)
+    return Autoencoder(**{"clip_shape": SHAPE, "frames": 1, "halvings": 3, "latent_channels": 4, "width": 8} | options)
 
 
 def clips_of(count: int) -> np.ndarray:
@@ -67,12 +67,39 @@ def test_each_frame_has_its_own_latents(trained):
 def test_the_loss_is_the_mean_squared_error_and_training_adds_noise():
     model, clips = small(noise=0.0), clips_of(4)
     model.compile(run_eagerly=True)
-    by_hand = np.mean((model.decoder(model.encoder(clips)).numpy() - clips) ** 2)
+    pictures = clips.reshape(-1, 16, 8, 3)
+    by_hand = np.mean((model.decoder(model.encoder(pictures)).numpy() - pictures) ** 2)
     assert model.evaluate(clips, verbose=0) == pytest.approx(by_hand, rel=1e-5)
     quiet = float(model.compute_loss(x=tf.constant(clips), training=True))
     loud = small(noise=1.0)
     loud.compile(run_eagerly=True)
     assert float(loud.compute_loss(x=tf.constant(clips), training=True)) > 1.05 * quiet
+
+
+def test_frames_that_are_folded_together_have_latents_of_their_own():
+    model, clips = small(clip_shape=(6, 16, 8, 3), frames=2, halvings=2), clips_of(2)
+    clips = np.concatenate([clips, -0.5 * clips], axis=1)
+    assert model.latent_shape == (3, 4, 2, 4)
+    latents = model.encode(clips)
+    other = clips.copy()
+    other[:, 2] *= -1  # the first of the second pair
+    differ = np.abs(model.encode(other) - latents).max(axis=(0, 2, 3, 4))
+    assert (differ > 1e-3).tolist() == [False, True, False]
+    # A network's picture holds the frames of a pair as channels, one frame after the other.
+    pictures = clips.reshape(2, 3, 2, 16, 8, 3).transpose(0, 1, 3, 4, 2, 5).reshape(6, 16, 8, 6)
+    np.testing.assert_allclose(model.encoder(pictures), latents.reshape(6, 4, 2, 4), atol=1e-6)
+    made = model.clips_of(latents).numpy()
+    by_hand = model.decoder(latents.reshape(6, 4, 2, 4)).numpy().reshape(2, 3, 16, 8, 2, 3)
+    np.testing.assert_allclose(made, by_hand.transpose(0, 1, 4, 2, 3, 5).reshape(2, 6, 16, 8, 3), atol=1e-6)
+
+
+def test_training_looks_at_a_few_frames_of_each_clip():
+    model = small(clip_shape=(6, 16, 8, 3), frames=2, noise=0.0)
+    clips = np.concatenate([clips_of(2), -0.5 * clips_of(2)], axis=1)
+    found = model.cost(clips, np.zeros((2, 1, 2, 1, 4), np.float32), np.array([0.999, 0.0], np.float32))
+    chosen = np.stack([clips[0, 4:], clips[1, :2]])
+    latents = model.latents_of(chosen, training=True)
+    assert float(found) == pytest.approx(np.mean((model.clips_of(latents).numpy() - chosen) ** 2), rel=1e-5)
 
 
 def test_many_clips_go_through_in_parts(trained):
@@ -84,9 +111,10 @@ def test_many_clips_go_through_in_parts(trained):
 
 
 def test_what_does_not_fit_is_refused(trained):
-    with refuses("height and a width in eights", "(3, 12, 8, 3)"):
-        small(clip_shape=(3, 12, 8, 3))
-    for name in ("latent_channels", "width", "depth", "seed"):
+    for wrong in ({"clip_shape": (3, 12, 8, 3)}, {"frames": 2}):
+        with refuses("a height and a width in 8s"):
+            small(**wrong)
+    for name in ("frames", "halvings", "latent_channels", "width", "depth", "seed"):
         with refuses(name, "-1"):
             small(**{name: -1})
     with refuses("noise", "-0.1"):

@@ -470,11 +470,19 @@ def test_arguments_that_do_not_fit_are_refused():
 
 def test_latents_of_an_autoencoder_are_learned_in_the_place_of_pixels(tmp_path):
     shape = (4, 16, 16, 3)
-    autoencoder = Autoencoder(shape, latent_channels=4, width=4)
-    model = Diffusion(shape, autoencoder=autoencoder, patch=(2, 1, 1), width=16, blocks=1, heads=2, fills=True)
-    assert model.latent_shape == (4, 2, 2, 4)
+    autoencoder = Autoencoder(shape, frames=2, halvings=3, latent_channels=4, width=4)
+    model = Diffusion(shape, autoencoder=autoencoder, patch=(1, 2, 1), width=16, blocks=1, heads=2, fills=True)
+    assert model.latent_shape == (2, 2, 2, 4)
     clips = clips_of(4, shape)
     np.testing.assert_allclose(model.latents_of(clips), autoencoder.encode(clips), atol=1e-6)
+    # What is known goes the same way: its latents, grey elsewhere, beside the mask of all pixels that one stands for.
+    mask = np.zeros((4, 4, 16, 16, 1), np.float32)
+    mask[:, 1] = 1
+    told = model.known_of(clips, mask).numpy()
+    assert told.shape == (4, 2, 2, 2, 4 + 2 * 8 * 8)
+    np.testing.assert_allclose(told[..., :4], autoencoder.encode(clips * mask), atol=1e-6)
+    np.testing.assert_array_equal(told[:, 0, :, :, 4:].sum(axis=-1), 64)
+    np.testing.assert_array_equal(told[:, 1, :, :, 4:], 0)
     before = [weight.numpy().copy() for weight in autoencoder.weights]
     model.compile(keras.optimizers.Adam(1e-2))
     model.fit(clips, epochs=2, verbose=0)

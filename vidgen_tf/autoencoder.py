@@ -1,36 +1,38 @@
-"""An autoencoder for clips: it folds each frame into a few hundred numbers, its *latents*, and unfolds them again.
+"""An autoencoder for clips: it folds every few frames into a few hundred numbers, their *latents*, and unfolds them again.
 
-Most of the values of a picture say nothing new: a neighbour has told it already. So models of clips learn faster if they model
-latents (latent diffusion). Here 8 × 8 pixels become one latent vector. Over all clips each of its numbers has the mean 0
-and the variance 1, so a model of latents knows their scale; and in training a little noise is added to them, so that latents
-nearby mean frames that look alike, and the small errors of a model do no harm. How frames follow each other is not
-its business: that is what the model of latents is for.
+Most of the values of a clip say nothing new: a neighbour has told it already, or the frame before. So models of clips learn
+faster if they model latents (latent diffusion). A few frames, one after the other, are one picture of many channels here, and a block of its
+pixels becomes one latent vector. Over all clips each of its numbers has the mean 0 and the variance 1, so a model of
+latents knows their scale; and in training a little noise is added to them, so that latents nearby mean frames that look
+alike, and the small errors of a model do no harm. How one few frames follow others is not its business: that is
+what the model of latents is for.
 
-    latents = normalised(encoder(frame)),    frame ≈ decoder(latents + noise),    loss = mean (frame - decoder(…))²
+    latents = normalised(encoder(frames)),    frames ≈ decoder(latents + noise),    loss = mean (frames - decoder(…))²
 
 R. Rombach, A. Blattmann, D. Lorenz, P. Esser, B. Ommer: High-Resolution Image Synthesis with Latent Diffusion Models.
 CVPR 2022, https://arxiv.org/abs/2112.10752
 A. Blattmann et al.: Align your Latents: High-Resolution Video Synthesis with Latent Diffusion Models. CVPR 2023,
-https://arxiv.org/abs/2304.08818 (frames one by one, time in the model of latents)
+https://arxiv.org/abs/2304.08818 (time in the model of latents)
 """
 
 import numpy as np
 
 from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values
+from vidgen_tf.layers import folded, unfolded
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.video_model import batches, check_clip_shape
-
-HALVINGS = 3  # one latent vector stands for 8 × 8 pixels
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class Autoencoder(keras.Model):
-    """Clips to latents (time, height / 8, width / 8, latent_channels) and back, frame by frame.
+    """Clips to latents (time / frames, height / side, width / side, latent_channels) and back, a few frames at a time.
 
     `compile` it and `fit` it on clips; `encode` and `decode` take and give arrays.
 
     Args:
-        clip_shape: (time, height, width, channels); height and width in eights.
+        clip_shape: (time, height, width, channels); the time in `frames`, height and width in sides.
+        frames: how many frames are folded together.
+        halvings: how often height and width are halved: the side of a block of pixels is 2 ** halvings.
         latent_channels: numbers of a latent vector.
         width: channels at half the height and width of a frame; each time these are halved again there are twice as many.
         depth: residual blocks at each size, in the encoder and in the decoder.
@@ -38,24 +40,31 @@ class Autoencoder(keras.Model):
         seed: of the weights.
 
     Attributes:
-        latent_shape: (time, height / 8, width / 8, latent_channels).
+        latent_shape: (time / frames, height / side, width / side, latent_channels).
+        encoder, decoder: the networks, from pictures (batch, height, width, frames · channels) to latents and back.
 
     Raises:
         ValueError: for arguments other than these.
     """
 
-    def __init__(self, clip_shape, latent_channels=16, width=48, depth=1, noise=0.05, seed=0, **kwargs):
+    def __init__(
+        self, clip_shape, frames=4, halvings=2, latent_channels=8, width=48, depth=1, noise=0.1, seed=0, **kwargs
+    ):
         super().__init__(**kwargs)
         self.clip_shape = check_clip_shape(clip_shape)
+        self.frames, self.halvings = check_count(frames, "frames"), check_count(halvings, "halvings")
         time, height, width_of_frame, _ = self.clip_shape
-        if height % 2**HALVINGS or width_of_frame % 2**HALVINGS:
-            raise ValueError(f"clip_shape is {self.clip_shape}, but a height and a width in eights were expected.")
+        side = 2**self.halvings
+        if time % self.frames or height % side or width_of_frame % side:
+            raise ValueError(
+                f"clip_shape is {self.clip_shape}, but a time in {self.frames}s and a height and a width in {side}s were expected."
+            )
         self.latent_channels = check_count(latent_channels, "latent_channels")
         self.width, self.depth = check_count(width, "width"), check_count(depth, "depth", least=0)
         self.noise, self.seed = check_number(noise, "noise"), check_seed(seed)
         check_values(self.clip_shape, "a clip")
-        check_values((16 * 4 * self.width, 2 * self.width), "a layer")
-        self.latent_shape = (time, height // 2**HALVINGS, width_of_frame // 2**HALVINGS, self.latent_channels)
+        check_values((16 * self.width * side // 2, self.width * side // 2), "a layer")
+        self.latent_shape = (time // self.frames, height // side, width_of_frame // side, self.latent_channels)
         self.random = keras.random.SeedGenerator(self.seed % 2**31)
         self.encoder, self.decoder = self._encoder(), self._decoder()
         self.built = True
@@ -71,26 +80,41 @@ class Autoencoder(keras.Model):
         return x
 
     def _encoder(self) -> keras.Model:
-        """Clips (batch, *clip_shape) to latents (batch, *latent_shape)."""
-        clips = keras.Input(self.clip_shape)
-        x = keras.ops.reshape(clips, (-1, *self.clip_shape[1:]))
-        for level in range(HALVINGS):
+        """Pictures (batch, height, width, frames · channels) to latents (batch, *latent_shape[1:])."""
+        _, height, width, channels = self.clip_shape
+        pictures = x = keras.Input((height, width, self.frames * channels))
+        for level in range(self.halvings):
             x = self._residuals(self._conv(x, self.width * 2**level, 4, 2))
         x = self._conv(keras.ops.silu(x), self.latent_channels, 1)
-        x = keras.layers.BatchNormalization(momentum=0.9, center=False, scale=False, epsilon=1e-5)(x)
-        return keras.Model(clips, keras.ops.reshape(x, (-1, *self.latent_shape)), name="encoder")
+        normalised = keras.layers.BatchNormalization(
+            momentum=0.9, center=False, scale=False, epsilon=1e-5, dtype="float32"
+        )
+        return keras.Model(pictures, normalised(x), name="encoder")
 
     def _decoder(self) -> keras.Model:
-        """Latents (batch, *latent_shape) to clips (batch, *clip_shape), not yet bounded."""
-        latents = keras.Input(self.latent_shape)
-        x = keras.ops.reshape(latents, (-1, *self.latent_shape[1:]))
-        x = self._conv(x, self.width * 2 ** (HALVINGS - 1), 3)
-        for level in range(HALVINGS - 1, -1, -1):
+        """Latents (batch, *latent_shape[1:]) to pictures (batch, height, width, frames · channels), not yet bounded."""
+        latents = keras.Input(self.latent_shape[1:])
+        x = self._conv(latents, self.width * 2 ** (self.halvings - 1), 3)
+        for level in range(self.halvings - 1, -1, -1):
             x, he = self._residuals(x), keras.initializers.HeNormal(self.random)
-            channels = self.width * 2 ** (level - 1) if level else self.clip_shape[3]
-            x = x if level else keras.ops.silu(x)
-            x = keras.layers.Conv2DTranspose(channels, 4, 2, "same", kernel_initializer=he)(x)
-        return keras.Model(latents, keras.ops.reshape(x, (-1, *self.clip_shape)), name="decoder")
+            channels = self.width * 2 ** (level - 1) if level else self.frames * self.clip_shape[3]
+            grown = keras.layers.Conv2DTranspose(
+                channels, 4, 2, "same", kernel_initializer=he, dtype=None if level else "float32"
+            )
+            x = grown(x if level else keras.ops.silu(x))
+        return keras.Model(latents, x, name="decoder")
+
+    def latents_of(self, clips, training=False):
+        """Clips (batch, time, height, width, channels), of any time in `frames`, as latents, on any backend of Keras."""
+        pictures = folded(clips, (self.frames, 1, 1))
+        latents = self.encoder(keras.ops.reshape(pictures, (-1, *pictures.shape[2:])), training=training)
+        return keras.ops.reshape(latents, (-1, pictures.shape[1], *self.latent_shape[1:]))
+
+    def clips_of(self, latents, training=False):
+        """Latents (batch, time / frames, …) as clips, not yet bounded, on any backend of Keras."""
+        pictures = self.decoder(keras.ops.reshape(latents, (-1, *self.latent_shape[1:])), training=training)
+        pictures = keras.ops.reshape(pictures, (-1, latents.shape[1], *pictures.shape[1:]))
+        return unfolded(pictures, (self.frames, 1, 1))
 
     # Training.
 
@@ -98,20 +122,34 @@ class Autoencoder(keras.Model):
         """The clips themselves: Keras calls the model before it asks for the loss, and all work is in `cost`."""
         return clips
 
-    def cost(self, clips, noise=None):
-        """The loss, on any backend of Keras: the mean squared error of clips (batch, *clip_shape) that come back from their
-        latents, to which `noise`, standard normal of their shape, is added in training."""
-        latents = self.encoder(clips, training=noise is not None)
-        latents = latents if noise is None else latents + self.noise * noise
-        return keras.ops.mean(keras.ops.square(self.decoder(latents) - clips))
+    def cost(self, clips, noise=None, dice=None):
+        """The loss, on any backend of Keras: the mean squared error of what comes back from its latents.
+
+        Args:
+            clips: (batch, *clip_shape).
+            noise: standard normal (batch, 1, *latent_shape[1:]), added to the latents in training; None takes whole clips and
+                adds none.
+            dice: (batch,) uniform in [0, 1), where in each clip the `frames` begin that are learned in training.
+        """
+        if noise is None:
+            return keras.ops.mean(keras.ops.square(self.clips_of(self.latents_of(clips)) - clips))
+        time = self.clip_shape[0]
+        first = keras.ops.floor(dice * (time - self.frames + 1))
+        index = first[:, None] + keras.ops.arange(self.frames, dtype="float32")
+        chosen = keras.ops.cast(index[..., None] == keras.ops.arange(time, dtype="float32"), clips.dtype)
+        clips = keras.ops.einsum("bft,bthwc->bfhwc", chosen, clips)
+        latents = self.latents_of(clips, training=True) + self.noise * noise
+        return keras.ops.mean(keras.ops.square(self.clips_of(latents, training=True) - clips))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if not training:
             return self.cost(x)
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         step = self.optimizer.iterations if getattr(self, "optimizer", None) else 0
-        seed = tf.stack([tf.cast(replica, tf.int64), tf.cast(step, tf.int64)])
-        return self.cost(x, tf.random.stateless_normal((tf.shape(x)[0], *self.latent_shape), seed))
+        seeds = tf.random.split(tf.stack([tf.cast(replica, tf.int64), tf.cast(step, tf.int64)]), 2)
+        count = tf.shape(x)[0]
+        noise = tf.random.stateless_normal((count, 1, *self.latent_shape[1:]), seeds[0])
+        return self.cost(x, noise, tf.random.stateless_uniform((count,), seeds[1]))
 
     # What it is used for.
 
@@ -128,7 +166,7 @@ class Autoencoder(keras.Model):
             ValueError: for clips of another shape or range.
         """
         clips = check_clips(clips, self.clip_shape)
-        return np.concatenate([self.encoder(part).numpy() for part in batches(clips)])
+        return np.concatenate([self.latents_of(part).numpy() for part in batches(clips)])
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """The clips that latents stand for.
@@ -149,7 +187,7 @@ class Autoencoder(keras.Model):
                 f"latents has shape {latents.shape}, but finite numbers (count, {', '.join(map(str, self.latent_shape))}) "
                 "were expected, such as encode gives."
             )
-        made = np.concatenate([self.decoder(part).numpy() for part in batches(latents.astype(np.float32))])
+        made = np.concatenate([self.clips_of(part).numpy() for part in batches(latents.astype(np.float32))])
         return np.clip(made, -1, 1)
 
     @property
@@ -164,6 +202,6 @@ class Autoencoder(keras.Model):
 
     def get_config(self):
         return {
-            "clip_shape": self.clip_shape, "latent_channels": self.latent_channels, "width": self.width,
-            "depth": self.depth, "noise": self.noise, "seed": self.seed, "name": self.name,
+            "clip_shape": self.clip_shape, "frames": self.frames, "halvings": self.halvings, "latent_channels": self.latent_channels,
+            "width": self.width, "depth": self.depth, "noise": self.noise, "seed": self.seed, "name": self.name,
         }  # fmt: skip

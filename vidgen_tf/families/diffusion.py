@@ -240,9 +240,8 @@ class Diffusion(VideoModel):
         grid = patches.shape[1:4]
         tokens = self._dense(size)(patches)
         if self.fills:
-            inputs["known"] = keras.Input((*self.clip_shape[:3], self.clip_shape[3] + 1), name="known")
-            block = tuple(side // part for side, part in zip(self.clip_shape, grid, strict=False))
-            known = self._dense(size, activation="gelu")(folded(inputs["known"], block))
+            inputs["known"] = keras.Input((*self.latent_shape[:3], self._known_values()), name="known")
+            known = self._dense(size, activation="gelu")(folded(inputs["known"], self.patch))
             tokens = tokens + self._dense(size)(known)
         tokens = ops.reshape(tokens + _places(grid, size), (-1, math.prod(grid), size))
         moment = self._dense(size, activation="silu")(_waves(times, size))
@@ -279,7 +278,7 @@ class Diffusion(VideoModel):
             times: (batch,) from 0, the clip, to 1, noise.
             jumps: (batch,) how far the prediction shall lead, 0 for the slope at this moment.
             words: int32 (batch, columns), the numbers of conditions; not without a condition.
-            known: (batch, time, height, width, channels + 1), known pixels, others 0, and the mask; not without `fills`.
+            known: (batch, *latent_shape[:3], values), as `known_of` gives them; not without `fills`.
         """
         inputs = {"x": x, "times": times, "jumps": jumps}
         if self.vocabulary is not None:
@@ -301,7 +300,27 @@ class Diffusion(VideoModel):
 
     def latents_of(self, clips: tf.Tensor) -> tf.Tensor:
         """What the model learns of clips: themselves, or their latents, (batch, *latent_shape)."""
-        return clips if self.autoencoder is None else keras.ops.stop_gradient(self.autoencoder.encoder(clips))
+        return clips if self.autoencoder is None else keras.ops.stop_gradient(self.autoencoder.latents_of(clips))
+
+    def known_of(self, clips, mask):
+        """What the network is told of known pixels: these, with grey in the place of all others, as it knows clips (as latents,
+        where there is an autoencoder), and the mask.
+
+        Args:
+            clips: (batch, *clip_shape); what is not known may be anything.
+            mask: (batch, time, height, width, 1), 1 where a pixel is known, else 0.
+
+        Returns:
+            (batch, *latent_shape[:3], values).
+        """
+        return keras.ops.concatenate([self.latents_of(clips * mask), folded(mask, self._block_of_pixels())], axis=-1)
+
+    def _block_of_pixels(self) -> tuple[int, int, int]:
+        """The block (frames, rows, columns) of pixels that one latent vector stands for."""
+        return tuple(side // part for side, part in zip(self.clip_shape[:3], self.latent_shape[:3], strict=True))
+
+    def _known_values(self) -> int:
+        return self.latent_shape[3] + math.prod(self._block_of_pixels())
 
     def losses_of(self, clips, condition, training):
         """`loss`, the mean squared error of the noise, where that is predicted, else that of the velocity. In `evaluate` nothing
@@ -338,7 +357,7 @@ class Diffusion(VideoModel):
                 first = ops.arange(count) < self._jumping(count)
                 drawn, moments = self._jumps(dice[:, 2], dice[:, 3])
                 jumps, times = ops.where(first, drawn, 0.0), ops.where(first, moments, times)
-        known = ops.concatenate([clips * mask, mask], axis=-1) if self.fills else None
+        known = self.known_of(clips, mask) if self.fills else None
         signal, rate = (_beside(value, latents) for value in rates(times, self.schedule))
         x = signal * latents + rate * noise
         signal, rate = (_beside(value, latents) for value in slopes(times, self.schedule))
@@ -509,17 +528,16 @@ class Diffusion(VideoModel):
         """As `trajectory`, of arguments that are checked."""
         words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count).numpy()
         noise = tf.random.stateless_normal((count, *self.latent_shape), draw_seed(seed)).numpy()
-        given = None
-        if self.fills:
-            given = np.zeros((count, *self.clip_shape[:3], self.clip_shape[3] + 1), np.float32)
-            if known is not None:
-                given = np.concatenate([known * mask, mask], axis=-1).astype(np.float32)
+        if self.fills and known is None:
+            known, mask = np.zeros((count, *self.clip_shape), np.float32), np.zeros((*self.clip_shape[:3], 1), bool)
+        mask = None if mask is None else np.broadcast_to(mask, (count, *self.clip_shape[:3], 1)).astype(np.float32)
         looks = {round((look + 1) * steps / shown) for look in range(shown)}
         parts = []
         for number, x in enumerate(batches(noise)):
             part = slice(64 * number, 64 * number + len(x))
             fresh = tf.random.fold_in(draw_seed(seed), number + 1)
-            asked = (None if words is None else words[part], None if given is None else given[part])
+            told = self.known_of(known[part], mask[part]) if self.fills else None
+            asked = (None if words is None else words[part], told)
             parts.append(self._sample(tf.constant(x), *asked, fresh, sampler, steps, guidance, looks))
         return np.concatenate(parts, axis=1)
 
@@ -548,7 +566,7 @@ class Diffusion(VideoModel):
             else:
                 x = signal * clip + rate * noise
             if step + 1 in looks:
-                seen.append(clip if self.autoencoder is None else self.autoencoder.decoder(clip))
+                seen.append(clip if self.autoencoder is None else self.autoencoder.clips_of(clip))
         return np.stack([np.clip(each, -1, 1) for each in seen])
 
     def _slope(self, clip, noise, time):
