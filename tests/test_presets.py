@@ -63,7 +63,16 @@ def test_a_card_says_how_the_weights_came_about(name):
     further = set(recipe) - RECIPE
     assert set(recipe) >= RECIPE
     assert further & {"test_steps", "test_clips", "test_on"}  # it is scored
-    assert further <= {"test_steps", "test_clips", "test_on", "train_on", "judge", "warmup_steps"}
+    assert further <= {
+        "test_steps",
+        "test_clips",
+        "test_on",
+        "train_on",
+        "judge",
+        "warmup_steps",
+        "precision",
+        "seen_clips",
+    }
     assert set(record) == RECORD
     assert record["steps"] == recipe["steps"]  # the run followed the recipe to its end
     assert record["minutes"] > 0
@@ -305,9 +314,46 @@ def test_a_recipe_may_name_the_very_clips_that_it_trains_and_is_scored_on(folder
     assert json.loads((out / "tiny.json").read_text())["record"]["scores"] == pytest.approx(scores, rel=1e-3)
 
 
+def test_fixed_clips_come_with_their_captions(folder, tmp_path):
+    world = vidgen_tf.Shapes(frames=8, size=24)
+    recipe = {"batch_size": 4, "seed": 3, "data": {"captions": True}, "train_on": [10, 5]}
+    clips, captions = next(iter(presets._fixed(world, recipe, "train_on")))
+    sample = world.sample(10, 5)
+    for clip, caption in zip(clips.numpy(), captions.numpy(), strict=True):
+        place = next(i for i in range(10) if np.array_equal(sample.clips[i], clip))
+        assert caption.decode() == sample.captions[place]
+
+
+def test_a_recipe_may_train_in_another_precision(folder, tmp_path):
+    recipe = {
+        "family": "Diffusion", "config": {"clip_shape": [8, 24, 24, 3], "patch": [4, 8, 8], "width": 8, "blocks": 1, "heads": 2},
+        "world": "Shapes", "world_config": {"frames": 8, "size": 24}, "test_config": {"frames": 8, "size": 24}, "data": {},
+        "seed": 2, "batch_size": 4, "steps": 2, "adam": {"learning_rate": 0.001}, "test_steps": 1,
+        "precision": "mixed_bfloat16",
+    }  # fmt: skip
+    (folder / "tiny.json").write_text(json.dumps({"recipe": recipe, "record": {}}))
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.extend(layer.dtype_policy.name for layer in self.model.denoiser.layers if layer.weights)
+
+    out = tmp_path / "out"
+    out.mkdir()
+    model = presets.train("tiny", out, verbose=0, callbacks=[Look()])
+    assert "mixed_bfloat16" in seen
+    assert keras.mixed_precision.dtype_policy().name == "float32"
+    assert {layer.dtype_policy.name for layer in model.denoiser.layers if layer.weights} == {"float32"}
+    record = json.loads((out / "tiny.json").read_text())["record"]
+    assert np.isfinite(record["scores"]["loss"])
+
+
 def test_an_argument_may_be_a_preset(folder, tmp_path):
     shape = [2, 8, 8, 1]
-    inner = {"family": "Autoencoder", "config": {"clip_shape": shape, "width": 4, "latent_channels": 2}}
+    inner = {
+        "family": "Autoencoder",
+        "config": {"clip_shape": shape, "frames": 1, "halvings": 3, "width": 4, "latent_channels": 2},
+    }
     model = presets.build(inner)
     for weight in model.preset_weights:
         weight.assign(np.float32(np.float16(0.5)) * np.ones(weight.shape, np.float32))

@@ -6,7 +6,9 @@ code) and the record of the run that made the weights: minutes, hardware, scores
 classes that the package itself names.
 A recipe trains on an endless stream of clips of its world, or, with `train_on`, on so many clips of one seed.
 `python -m vidgen_tf train NAME` follows the recipe again: Adam, with a learning rate that falls along a cosine from the
-recipe's to zero, after `warmup_steps` in which it rises to that from a twentieth, where the recipe has them.
+recipe's to zero, after `warmup_steps` in which it rises to that from a twentieth, where the recipe has them. With `precision`
+the networks count in that in training ("mixed_bfloat16" is faster on processors that know it, slower on others);
+scores are those of float32.
 """
 
 import hashlib
@@ -85,15 +87,18 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
 
 
 def _fixed(world, recipe: dict, part: str) -> tf.data.Dataset:
-    """The clips that a recipe names by count and seed, in batches and an order by chance, again and again."""
-    clips = world.sample(*recipe[part]).clips
+    """The clips that a recipe names by count and seed, and their captions if it asks for these, in batches and an order by
+    chance, again and again."""
+    sample = world.sample(*recipe[part])
+    clips, captions = sample.clips, tf.constant(sample.captions) if recipe["data"].get("captions") else None
     order = (
         tf.data.Dataset.range(len(clips)).shuffle(len(clips), seed=recipe["seed"]).repeat().batch(recipe["batch_size"])
     )
 
     def look_up(numbers):
         found = tf.numpy_function(clips.__getitem__, [numbers], tf.float32)
-        return tf.ensure_shape(found, (None, *clips.shape[1:]))
+        found = tf.ensure_shape(found, (None, *clips.shape[1:]))
+        return found if captions is None else (found, tf.gather(captions, numbers))
 
     return order.map(look_up).prefetch(2)
 
@@ -103,7 +108,8 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
     with `test_on`, (clips, seed), over those clips.
     With `test_clips`: what the world says of as many new clips; and if the recipe names a judge, Fréchet distances in its
     features, to as many real clips: "frechet" of the new clips, and, to compare, "frechet_frozen" of real clips that
-    stand still, and "frechet_real" of other real clips: chance alone."""
+    stand still, and "frechet_real" of other real clips: chance alone. With `seen_clips`: what the world that was trained on
+    says of as many new clips, as "seen_…"."""
     import vidgen_tf
 
     world = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"])
@@ -128,6 +134,11 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
             real = features(real)
             for key, compared in {"frechet": clips, "frechet_frozen": frozen(others), "frechet_real": others}.items():
                 scores[key] = frechet_distance(real, features(compared))
+    if "seen_clips" in recipe:
+        world = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
+        asked = world.sample(recipe["seen_clips"], seed).captions
+        found = world.scores(model.generate(len(asked), asked, seed=seed), asked)
+        scores |= {f"seen_{name}": score for name, score in found.items()}
     return scores
 
 
@@ -160,7 +171,12 @@ def train(
         data = _fixed(world, recipe, "train_on")
     else:
         data = world.dataset(recipe["batch_size"], recipe["seed"], **recipe["data"])
-    model = build(recipe)
+    usual = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy(recipe.get("precision", usual.name))
+    try:
+        model = build(recipe)
+    finally:
+        keras.mixed_precision.set_dtype_policy(usual)
     needed = 2 * model.count_params() + 10_000  # bytes
     if (free := shutil.disk_usage(folder).free) < needed:
         raise OSError(f"{folder} has {free:,} bytes free, but the weights need {needed:,}; free some space first.")
@@ -176,6 +192,7 @@ def train(
     )
     minutes = (time.perf_counter() - started) / 60
     halves = [weight.numpy().astype(np.float16) for weight in model.preset_weights]
+    model = build(recipe) if "precision" in recipe else model
     model.set_preset_weights(
         [half.astype(np.float32) for half in halves]
     )  # the scores are those of the rounded weights

@@ -257,7 +257,8 @@ class Diffusion(VideoModel):
             tokens = self._block(tokens, moment)
         tokens = keras.layers.LayerNormalization(center=False, scale=False, epsilon=1e-6)(tokens[:, -math.prod(grid) :])
         scale, shift = ops.split(self._dense(2 * size, 0.01)(moment)[:, None], 2, axis=-1)
-        tokens = self._dense(math.prod(self.patch) * self.latent_shape[3], 0.01)(tokens * (1 + scale) + shift)
+        last = self._dense(math.prod(self.patch) * self.latent_shape[3], 0.01, dtype="float32")
+        tokens = last(tokens * (1 + scale) + shift)
         tokens = ops.reshape(tokens, (-1, *grid, tokens.shape[-1]))
         return keras.Model(inputs, unfolded(tokens, self.patch), name="denoiser")
 
