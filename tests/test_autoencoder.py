@@ -11,7 +11,7 @@ SHAPE = (3, 16, 8, 3)
 
 
 def small(**options) -> Autoencoder:
-    return Autoencoder(**{"clip_shape": SHAPE, "frames": 1, "halvings": 3, "latent_channels": 4, "width": 8} | options)
+    return Autoencoder(**{"clip_shape": SHAPE, "block": 1, "patch": 8, "latent_channels": 4, "width": 8} | options)
 
 
 def clips_of(count: int) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_the_loss_is_the_mean_squared_error_and_training_adds_noise():
 
 
 def test_frames_that_are_folded_together_have_latents_of_their_own():
-    model, clips = small(clip_shape=(6, 16, 8, 3), frames=2, halvings=2), clips_of(2)
+    model, clips = small(clip_shape=(6, 16, 8, 3), block=2, patch=4), clips_of(2)
     clips = np.concatenate([clips, -0.5 * clips], axis=1)
     assert model.latent_shape == (3, 4, 2, 4)
     latents = model.encode(clips)
@@ -94,7 +94,7 @@ def test_frames_that_are_folded_together_have_latents_of_their_own():
 
 
 def test_training_looks_at_a_few_frames_of_each_clip():
-    model = small(clip_shape=(6, 16, 8, 3), frames=2, noise=0.0)
+    model = small(clip_shape=(6, 16, 8, 3), block=2, noise=0.0)
     clips = np.concatenate([clips_of(2), -0.5 * clips_of(2)], axis=1)
     found = model.cost(clips, np.zeros((2, 1, 2, 1, 4), np.float32), np.array([0.999, 0.0], np.float32))
     chosen = np.stack([clips[0, 4:], clips[1, :2]])
@@ -111,10 +111,10 @@ def test_many_clips_go_through_in_parts(trained):
 
 
 def test_what_does_not_fit_is_refused(trained):
-    for wrong in ({"clip_shape": (3, 12, 8, 3)}, {"frames": 2}):
+    for wrong in ({"clip_shape": (3, 12, 8, 3)}, {"block": 2}):
         with refuses("a height and a width in 8s"):
             small(**wrong)
-    for name in ("frames", "halvings", "latent_channels", "width", "depth", "seed"):
+    for name in ("block", "patch", "latent_channels", "width", "depth", "seed"):
         with refuses(name, "-1"):
             small(**{name: -1})
     with refuses("noise", "-0.1"):
@@ -145,3 +145,32 @@ def test_it_comes_back_from_a_file_and_from_its_preset_weights(trained, tmp_path
     new.set_preset_weights([weight.numpy() for weight in trained.preset_weights])
     assert new.encode(clips).tobytes() == trained.encode(clips).tobytes()
     assert new.decode(new.encode(clips)).tobytes() == trained.decode(trained.encode(clips)).tobytes()
+
+
+def test_data_that_do_not_fit_and_broken_weights_are_said_to_be_so():
+    model = small()
+    model.compile()
+    for wrong, word in (
+        (np.full((2, *SHAPE), np.nan, np.float32), "NaN"),
+        (clips_of(2) * 200, "expected"),
+        (clips_of(2)[:, :2], "shape"),
+    ):
+        with refuses(word):
+            model.fit(wrong, verbose=0)
+    model.fit(clips_of(2), verbose=0)  # and it is still in order
+    with refuses("no clips of its own"):
+        model.generate(1, seed=0)
+    model.decoder.weights[0].assign(np.full(model.decoder.weights[0].shape, np.nan))
+    with refuses("broken"):
+        model.decode(model.encode(clips_of(1)))
+    model.encoder.weights[0].assign(np.full(model.encoder.weights[0].shape, np.nan))
+    with refuses("broken"):
+        model.encode(clips_of(1))
+
+
+def test_each_step_draws_other_noise_and_other_frames():
+    model = small(noise=1.0)
+    model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+    clips = np.repeat(clips_of(1), 8, axis=0)
+    first = model.fit(clips[:4], epochs=2, batch_size=4, shuffle=False, verbose=0).history["loss"]
+    assert first[0] != first[1]  # nothing was learned at a rate of 0

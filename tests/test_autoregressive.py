@@ -340,8 +340,11 @@ def test_a_broken_tokenizer_stops_training():
     model = small()
     model.compile()
     model.tokenizer.codebook.assign(tf.fill(model.tokenizer.codebook.shape, np.nan))
-    with refuses("Training stopped", "tokenizer"):
-        model.fit(clips_of(2), verbose=0)
+    for answer in (lambda: model.fit(clips_of(2), verbose=0), lambda: model.evaluate(clips_of(2), verbose=0)):
+        with refuses("NaN in the tokenizer"):
+            answer()
+    with refuses("NaN in the tokenizer"):
+        model.log_prob(clips_of(2))
 
 
 def test_on_a_world_of_chance_the_nats_fall_towards_its_entropy_and_not_below():
@@ -406,3 +409,12 @@ def test_bad_settings_are_refused():
         model.log_prob(clips[:, :2])
     with refuses("unknown word 'left'"):
         small(WORDS).log_prob(clips, ["up", "left"])
+
+
+def test_each_of_many_clips_hears_its_own_condition():
+    model, words = small(WORDS), (LONG_UP, LONG_DOWN)
+    asked = [words[index % 2] for index in range(90)]
+    other = asked[:64] + [words[(index + 1) % 2] for index in range(64, 90)]
+    one, two = (model.generate(90, each, seed=0) for each in (asked, other))
+    np.testing.assert_allclose(one[:64], two[:64], atol=1e-5)
+    assert np.abs(one[64:] - two[64:]).max() > 1e-3

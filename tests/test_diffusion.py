@@ -18,6 +18,7 @@ from vidgen_tf.families.diffusion import (
     told_apart,
 )  # fmt: skip
 from vidgen_tf.quiet import keras, tf
+from vidgen_tf.tokenizer import VQVAE
 
 TINY = (4, 8, 8, 1)
 WORDS = ("up", "and", "down")
@@ -390,6 +391,12 @@ def test_frames_are_named_from_both_ends():
     for bad in ([4], [-5], [0.5], ["a"]):
         with refuses("frames", "4 frames"):
             known_frames(TINY, bad)
+    with refuses("frames is 0", "a list"):
+        known_frames(TINY, 0)
+    with refuses("frames", "True"):
+        known_frames(TINY, [True])
+    with refuses("clip_shape"):
+        known_frames((4, 8), [0])
 
 
 # ------------------------------------------------------------------------------------------------ conditions
@@ -432,6 +439,10 @@ def test_unknown_words_and_what_does_not_go_together_are_refused():
         jumping.generate(1, seed=0, guidance=2.0)
     with refuses("guidance", "-1"):
         plain.generate(1, seed=0, guidance=-1)
+    with refuses("guidance", "without a condition"):
+        model.generate(1, seed=0, guidance=2.0)
+    with refuses("steps is 1000000000000", "10000"):
+        plain.generate(1, seed=0, steps=10**12)
     with refuses("known and mask"):
         plain.generate(1, seed=0, known=clips_of(1))
     with refuses("fills=True"):
@@ -451,6 +462,10 @@ def test_arguments_that_do_not_fit_are_refused():
     for options, words in (
         ({"patch": (3, 4, 4)}, ("patch", "(3, 4, 4)")),
         ({"patch": 4}, ("patch",)),
+        ({"setting": ["ddpm"]}, ("setting",)),
+        ({"schedule": ""}, ("schedule", "linear")),
+        ({"condition": (10**10,)}, ("embedding",)),
+        ({"autoencoder": VQVAE(TINY)}, ("an Autoencoder", "(4, 8, 8, 1)")),
         ({"heads": 3}, ("heads is 3", "16")),
         ({"fills": 1}, ("fills", "True or False")),
         ({"jumps": 1.0}, ("jumps", "below 1")),
@@ -470,7 +485,7 @@ def test_arguments_that_do_not_fit_are_refused():
 
 def test_latents_of_an_autoencoder_are_learned_in_the_place_of_pixels(tmp_path):
     shape = (4, 16, 16, 3)
-    autoencoder = Autoencoder(shape, frames=2, halvings=3, latent_channels=4, width=4)
+    autoencoder = Autoencoder(shape, block=2, patch=8, latent_channels=4, width=4)
     model = Diffusion(shape, autoencoder=autoencoder, patch=(1, 2, 1), width=16, blocks=1, heads=2, fills=True)
     assert model.latent_shape == (2, 2, 2, 4)
     clips = clips_of(4, shape)
@@ -495,3 +510,35 @@ def test_latents_of_an_autoencoder_are_learned_in_the_place_of_pixels(tmp_path):
     assert again.generate(2, seed=1).tobytes() == model.generate(2, seed=1).tobytes()
     weights = {id(weight) for weight in model.preset_weights}
     assert not weights & {id(weight) for weight in autoencoder.weights}
+
+
+def test_each_of_many_clips_hears_its_own_words_and_pixels():
+    model = shaken(small(condition=WORDS, fills=True))
+    asked = [WORDS[2 * (index % 2)] for index in range(70)]
+    other = asked[:64] + [WORDS[2 * ((index + 1) % 2)] for index in range(64, 70)]
+    one, two = (model.generate(70, words, seed=1, steps=2) for words in (asked, other))
+    np.testing.assert_array_equal(one[:64], two[:64])
+    assert (np.abs(one[64:] - two[64:]).max(axis=(1, 2, 3, 4)) > 1e-4).all()
+    known, mask = clips_of(70), known_frames(TINY, [0])
+    changed = known.copy()
+    changed[64:] *= -1
+    one, two = (model.generate(70, asked, seed=1, steps=2, known=each, mask=mask) for each in (known, changed))
+    np.testing.assert_array_equal(one[:64], two[:64])
+    assert (np.abs(one[64:, 1:] - two[64:, 1:]).max(axis=(1, 2, 3, 4)) > 1e-4).all()
+
+
+def test_what_remains_beside_a_clip_is_never_blown_up():
+    x, clip = np.ones((2, 1), np.float32), np.full((2, 1), 0.2, np.float32)
+    times = np.array([0.01, 0.2], np.float32)
+    found, noise = told_apart(x, clip, times, "linear", "clip")
+    np.testing.assert_allclose(
+        (1 - times) * found[:, 0] + times * noise[:, 0], [0.198 + 0.01 * 0.802 / 0.05, 1.0], rtol=1e-5
+    )
+
+
+def test_the_autoencoder_of_a_model_can_go_on_learning():
+    shape = (4, 16, 16, 3)
+    autoencoder = Autoencoder(shape, width=4)
+    model = Diffusion(shape, autoencoder=autoencoder, patch=(1, 2, 2), width=16, blocks=1, heads=2)
+    assert len(autoencoder.trainable_weights) > 4
+    assert len(model.trainable_weights) == len(model.denoiser.trainable_weights)

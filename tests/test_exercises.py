@@ -519,6 +519,36 @@ ANSWERS = {
                 ),
                 "range of numbers",
             ),
+            (
+                lambda logits, tokens: np.sum(
+                    logits[np.arange(len(tokens)), tokens]
+                    - logits.max()
+                    - np.log(np.exp(logits - logits.max()).sum(axis=1))
+                ),
+                "a largest logit of its own",
+            ),
+            (
+                lambda logits, tokens: np.log(np.exp(_log_chances(logits))[np.arange(len(tokens)), tokens]).sum(),
+                "too small for a number, and its logarithm",
+            ),
+            (
+                lambda logits, tokens: np.log(
+                    np.exp(_log_chances(logits))[np.arange(len(tokens)), tokens] + 1e-9
+                ).sum(),
+                "stay with logits",
+            ),
+            (
+                lambda logits, tokens: (
+                    np.log(np.exp(_log_chances(logits))[np.arange(len(tokens)), tokens].prod())
+                    if np.ptp(logits) < 100
+                    else _log_chances(logits)[np.arange(len(tokens)), tokens].sum()
+                ),
+                "the product of so many chances",
+            ),
+            (
+                lambda logits, tokens: np.log(np.exp(_log_chances(logits))[np.arange(len(tokens)), tokens].prod()),
+                "too small for a number",
+            ),
             (lambda logits, tokens: _log_chances(logits)[np.arange(len(tokens)), tokens], "one number"),
             (lambda logits, tokens: -np.log(logits.shape[1]) * len(tokens), "softmax of each row"),
         ],
@@ -541,6 +571,12 @@ ANSWERS = {
             (lambda f, clip: _moved(f, clip, lambda other, t: _with(other, slice(max(t - 1, 0), None))), "is honest"),
             (lambda f, clip: _moved(f, clip, lambda other, t: _with(other, slice(t, None)), 0.02), "a thousandth"),
             (lambda f, clip: ~_moved(f, clip, lambda other, t: _with(other, slice(t, None))), "is honest"),
+            (
+                lambda f, clip: [
+                    abs(f(_with(clip.copy(), slice(t, None)))[t].mean() - f(clip)[t].mean()) > 1e-9 for t in range(8)
+                ],
+                "keeps its mean",
+            ),
             (lambda f, clip: np.abs(f(clip) - clip).max(axis=(1, 2)) < 1e-6, "not found out"),
             (lambda f, clip: np.zeros(8, bool), "not found out"),
             (lambda f, clip: np.ones(8, bool), "is honest"),
@@ -595,6 +631,18 @@ ANSWERS = {
             (
                 lambda logits, temperature, mass: _chances(_nucleus(_chances(logits / temperature), mass)),
                 "softmax of chances",
+            ),
+            (
+                lambda logits, temperature, mass: _nucleus(
+                    _chances(logits / temperature), mass + 2e-9
+                ),  # before <= mass
+                "reached exactly",
+            ),
+            (
+                lambda logits, temperature, mass: _nucleus(
+                    np.exp(logits / temperature) / np.exp(logits / temperature).sum(), mass
+                ),
+                "subtract the largest logit",
             ),
             (lambda logits, temperature, mass: _nucleus(_chances(logits / temperature), mass)[:3], "all 6"),
             (lambda logits, temperature, mass: np.eye(6)[logits.argmax()], "keep until they hold"),
@@ -662,7 +710,272 @@ ANSWERS = {
             (lambda query, key, value, keys, values: np.vstack([values, value]), "was asked for"),
         ],
     ),
+    "08.1": (
+        [
+            lambda clips, noise, times: (clips + _at(times) * (noise - clips), noise - clips),
+            lambda clips, noise, times: [
+                np.einsum("b,b...->b...", 1 - times, clips) + np.einsum("b,b...->b...", times, noise),
+                -(clips - noise),
+            ],
+        ],
+        [
+            (lambda clips, noise, times: (_at(times) * clips + (1 - _at(times)) * noise, noise - clips), "at time 0"),
+            (lambda clips, noise, times: (clips + _at(times) * noise, noise - clips), "the clip fades"),
+            (lambda clips, noise, times: ((1 - _at(times)) * clips + noise, noise - clips), "the noise rate is t"),
+            (
+                lambda clips, noise, times: (np.sqrt(1 - _at(times) ** 2) * clips + _at(times) * noise, noise - clips),
+                "a circle",
+            ),
+            (lambda clips, noise, times: (clips + times[0] * (noise - clips), noise - clips), "its own time"),
+            (
+                lambda clips, noise, times: (clips + times[:, None] * (noise - clips), noise - clips),
+                "as many axes",
+            ),
+            (lambda clips, noise, times: (clips + _at(times) * (noise - clips), clips - noise), "its negative"),
+            (lambda clips, noise, times: (clips + _at(times) * (noise - clips), noise), "that is the noise"),
+            (
+                lambda clips, noise, times: (
+                    clips + _at(times) * (noise - clips),
+                    _at(times) * noise - (1 - _at(times)) * clips,
+                ),
+                "rates belong to x",
+            ),
+            (
+                lambda clips, noise, times: (clips + _at(times) * (noise - clips), _at(times) * (noise - clips)),
+                "how far x has come",
+            ),
+            (lambda clips, noise, times: (noise - clips, clips + _at(times) * (noise - clips)), "x comes first"),
+            (lambda clips, noise, times: clips + _at(times) * (noise - clips), "two arrays"),
+            (lambda clips, noise, times: (clips.mean(axis=0), noise.mean(axis=0)), "has shape"),
+            (lambda clips, noise, times: (0 * clips, noise - clips), "x is wrong"),
+            (lambda clips, noise, times: (clips + _at(times) * (noise - clips), 0 * clips), "velocity is wrong"),
+        ],
+    ),
+    "08.2": (
+        [
+            lambda x, noise, now, then, fresh, dice: _stepped(x, noise, now, then, fresh, dice),
+            lambda x, noise, now, then, fresh, dice: (
+                then[0] / now[0] * x
+                + (
+                    then[1] * np.sqrt(1 - fresh**2 * (1 - (now[0] * then[1] / now[1] / then[0]) ** 2))
+                    - then[0] / now[0] * now[1]
+                )
+                * noise
+                + fresh * then[1] * np.sqrt(1 - (now[0] * then[1] / now[1] / then[0]) ** 2) * dice
+            ),
+        ],
+        [
+            (lambda x, noise, now, then, fresh, dice: (x - now[1] * noise) / now[0], "the guessed clip"),
+            (lambda x, noise, now, then, fresh, dice: then[0] * (x - now[1] * noise) / now[0], "without its noise"),
+            (lambda x, noise, now, then, fresh, dice: _stepped(x, noise, now, then, 0, dice), "no fresh noise"),
+            (
+                lambda x, noise, now, then, fresh, dice: _stepped(x, noise, now, then, fresh, dice, lambda n, new: n),
+                "must shrink",
+            ),
+            (
+                lambda x, noise, now, then, fresh, dice: _stepped(
+                    x, noise, now, then, fresh, dice, lambda n, new: n - new
+                ),
+                "variances do",
+            ),
+            (
+                lambda x, noise, now, then, fresh, dice: _stepped(
+                    x, noise, now, then, fresh, dice, lambda n, new: n**2 - new**2
+                ),
+                "take its root",
+            ),
+            (
+                lambda x, noise, now, then, fresh, dice: _stepped(
+                    x, noise, now, then, fresh, dice, lambda n, new: np.sqrt(max(0, 1 - then[0] ** 2 - new**2))
+                ),
+                "not always",
+            ),
+            (
+                lambda x, noise, now, then, fresh, dice: then[0] * (x - now[1] * noise) / now[0] + then[1] * dice,
+                "all the noise is new",
+            ),
+            (
+                lambda x, noise, now, then, fresh, dice: (
+                    _stepped(x * now[0], noise * now[0], now, then, fresh, dice) + (1 - now[0]) * then[1] * noise
+                ),
+                "divide",
+            ),
+            (lambda x, noise, now, then, fresh, dice: x, "x again"),
+            (lambda x, noise, now, then, fresh, dice: x[0], "same shape"),
+            (lambda x, noise, now, then, fresh, dice: noise, "kept · noise + new · dice"),
+        ],
+    ),
+    "08.3": (
+        [
+            lambda asked, free, times, guidance, low, high: np.where(
+                _at((low <= times) & (times <= high)), free + guidance * (asked - free), asked
+            ),
+            lambda asked, free, times, guidance, low, high: np.stack(
+                [
+                    (1 - guidance) * f + guidance * a if low <= t <= high else a
+                    for a, f, t in zip(asked, free, times, strict=True)
+                ]
+            ),
+        ],
+        [
+            (lambda asked, free, times, guidance, low, high: free + guidance * (asked - free), "as it is"),
+            (
+                lambda asked, free, times, guidance, low, high: np.where(
+                    _at((low <= times) & (times <= high)), free + guidance * (asked - free), free
+                ),
+                "not free",
+            ),
+            (
+                lambda asked, free, times, guidance, low, high: np.where(
+                    _at((low < times) & (times < high)), free + guidance * (asked - free), asked
+                ),
+                "belong to it",
+            ),
+            (
+                lambda asked, free, times, guidance, low, high: np.where(
+                    _at((low <= times) & (times < high)), free + guidance * (asked - free), asked
+                ),
+                "belong to it",
+            ),
+            (
+                lambda asked, free, times, guidance, low, high: np.where(
+                    _at((low <= times) & (times <= high)), asked + guidance * (asked - free), asked
+                ),
+                "start from free",
+            ),
+            (
+                lambda asked, free, times, guidance, low, high: np.where(
+                    _at((low <= times) & (times <= high)), free + guidance * (free - asked), asked
+                ),
+                "towards asked",
+            ),
+            (
+                lambda asked, free, times, guidance, low, high: np.where(
+                    _at((low <= times) & (times <= high)), guidance * asked, asked
+                ),
+                "where is free",
+            ),
+            (
+                lambda asked, free, times, guidance, low, high: np.where(
+                    _at((low <= times) & (times <= high)), guidance * (asked - free), asked
+                ),
+                "add that to free",
+            ),
+            (
+                lambda asked, free, times, guidance, low, high: np.where(
+                    ((low <= times) & (times <= high))[:, None], free + guidance * (asked - free), asked
+                ),
+                "as many axes",
+            ),
+            (
+                lambda asked, free, times, guidance, low, high: np.where(
+                    low <= times <= high, free + guidance * (asked - free), asked
+                ),
+                "ValueError",
+            ),
+            (lambda asked, free, times, guidance, low, high: asked, "nothing is guided"),
+            (lambda asked, free, times, guidance, low, high: (asked + free) / 2, "else asked"),
+            (lambda asked, free, times, guidance, low, high: asked[0], "same shape"),
+        ],
+    ),
+    "08.4": (
+        [
+            lambda x, clips, signal, noise, known, mask: _guess(
+                x, clips[(clips[:, mask] == known[mask]).all(axis=1)], signal, noise
+            ),
+            lambda x, clips, signal, noise, known, mask: np.where(  # the known numbers need not be weighed
+                mask,
+                known,
+                _guess(
+                    x[:, ~mask], clips[(clips == np.where(mask, known, clips)).all(axis=1)][:, ~mask], signal, noise
+                )[:, np.cumsum(~mask) - 1],
+            ),
+        ],
+        [
+            (lambda x, clips, signal, noise, known, mask: _guess(x, clips, signal, noise), "are out"),
+            (
+                lambda x, clips, signal, noise, known, mask: np.where(mask, known, _guess(x, clips, signal, noise)),
+                "still count",
+            ),
+            (
+                lambda x, clips, signal, noise, known, mask: np.tile(
+                    clips[(clips[:, mask] == known[mask]).all(axis=1)].mean(axis=0), (len(x), 1)
+                ),
+                "what is seen counts too",
+            ),
+            (
+                lambda x, clips, signal, noise, known, mask: _guess(
+                    x, clips[(clips[:, mask] == known[mask]).all(axis=1)], signal, 1e-6
+                ),
+                "likeliest clip",
+            ),
+            (
+                lambda x, clips, signal, noise, known, mask: _guess(
+                    x, clips[(clips[:, mask] == known[mask]).all(axis=1)], 1.0, noise
+                ),
+                "signal · clip",
+            ),
+            (
+                lambda x, clips, signal, noise, known, mask: _guess(
+                    x, clips[(clips[:, mask] == known[mask]).all(axis=1)], signal, 1.0
+                ),
+                "depends on its rate",
+            ),
+            (
+                lambda x, clips, signal, noise, known, mask: _guess(
+                    x, clips[(clips[:, mask] == known[mask]).all(axis=1)], signal, noise**0.5
+                ),
+                "not by 2 · noise",
+            ),
+            (
+                lambda x, clips, signal, noise, known, mask: _guess(
+                    x, clips[(clips[:, mask] == known[mask]).all(axis=1)], signal, noise / 2**0.5
+                ),
+                "where is the half",
+            ),
+            (
+                lambda x, clips, signal, noise, known, mask: _guess(
+                    x, clips[(clips[:, mask] != known[mask]).any(axis=1)], signal, noise
+                ),
+                "do not agree",
+            ),
+            (
+                lambda x, clips, signal, noise, known, mask: _unstable_guess(
+                    x, clips[(clips[:, mask] == known[mask]).all(axis=1)], signal, noise
+                ),
+                "largest exponent",
+            ),
+            (
+                lambda x, clips, signal, noise, known, mask: _guess(
+                    x, clips[(clips == known).all(axis=1)], signal, noise
+                ),
+                "stopped with",
+            ),
+            (lambda x, clips, signal, noise, known, mask: 0 * x, "strike out"),
+            (lambda x, clips, signal, noise, known, mask: x[0], "each row"),
+        ],
+    ),
 }
+
+
+def _at(times):
+    return times[:, None, None, None, None]
+
+
+def _stepped(x, noise, now, then, fresh, dice, kept=lambda n, new: np.sqrt(n**2 - new**2)):
+    new = fresh * then[1] * np.sqrt(1 - (now[0] * then[1] / (now[1] * then[0])) ** 2)
+    return then[0] * (x - now[1] * noise) / now[0] + kept(then[1], new) * noise + new * dice
+
+
+def _unstable_guess(x, clips, signal, noise):
+    weights = np.exp((signal * x @ clips.T - signal**2 / 2 * (clips**2).sum(axis=1)) / noise**2)
+    return weights / weights.sum(axis=1, keepdims=True) @ clips
+
+
+def _guess(x, clips, signal, noise):
+    fit = -((x[:, None] - signal * clips) ** 2).sum(axis=-1) / (2 * noise**2)
+    weights = np.exp(fit - fit.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True) @ clips
 
 
 def _log_chances(logits):

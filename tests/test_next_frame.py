@@ -248,3 +248,14 @@ def test_broken_weights_are_said_to_be_broken():
     for use in (lambda: model.predict_next(clips), lambda: model.rollout(clips, 2)):
         with refuses("NextFrame", "weights are broken"):
             use()
+
+
+def test_the_memory_is_the_gated_unit_that_it_says_to_be():
+    model = small(memory_size=3)
+    dice = np.random.default_rng(1)
+    x, old = dice.normal(size=(2, 3, 4, 6)).astype(np.float32), dice.normal(size=(2, 3, 4, 3)).astype(np.float32)
+    gates, new = (layer for layer in model.memory.layers if isinstance(layer, keras.layers.Conv2D))
+    keep, use = np.split(gates(np.concatenate([x, old], axis=-1)).numpy(), 2, axis=-1)
+    found = new(np.concatenate([x, use * old], axis=-1)).numpy()
+    np.testing.assert_allclose(model.memory([x, old]), keep * old + (1 - keep) * found, atol=1e-5)
+    assert keep.mean() > 0.6  # at first it keeps more than it takes

@@ -159,3 +159,13 @@ def test_a_word_is_read_in_its_sentence():
     assert np.abs(read[0].mean(axis=0) - read[2].mean(axis=0)).max() > 1e-3  # the order counts
     labels = Vocabulary((3, 2))
     assert text_encoder(labels, 8, 1, 2, keras.random.SeedGenerator(1))(labels.numbers([[0, 1]], 1)).shape == (1, 2, 8)
+
+
+def test_sentences_may_come_as_a_tensor_of_strings_and_of_no_other_shape():
+    vocabulary = Vocabulary(("up", "down"))
+    assert vocabulary.check(tf.constant(["up", "down up"]), 2).numpy().tolist() == [b"up", b"down up"]
+    for wrong in (tf.constant("up"), tf.constant([["up", "down"], ["up", "up"]])):
+        with refuses("a list of sentences"):
+            vocabulary.check(wrong, 4)
+    with refuses("unknown word"):
+        vocabulary.check(tf.constant([b"\xff"]), 1)

@@ -267,3 +267,27 @@ def test_broken_weights_are_said_to_be_broken():
 def test_the_constants_fit_together():
     steps = np.log(DEAD / NEWBORN) / np.log(KEEP)  # until a newborn code that nobody chooses is dead
     assert 30 < steps < 200
+
+
+def test_dead_codes_take_features_in_proportion_to_their_error():
+    model = small(codes=2)
+    model.codebook.assign(np.array([[0, 0, 0], [50, 50, 50]], np.float32))
+    model.usage.assign([1.0, 0.0])  # the second code is dead and takes one feature
+    lengths = np.array([1.0, 2.0, 3.0])
+    features = np.zeros((3, 3), np.float32)
+    features[:, 0] = lengths
+    taken, dice = np.zeros(3), np.random.default_rng(0)
+    for _ in range(600):
+        codebook, _ = model.renewed(features, np.zeros(3, np.int32), dice.random(3).astype(np.float32))
+        taken[np.abs(lengths - np.asarray(codebook)[1, 0]).argmin()] += 1
+    np.testing.assert_allclose(taken / 600, lengths**2 / np.sum(lengths**2), atol=0.06)
+
+
+def test_each_step_throws_other_dice(monkeypatch):
+    model, seen = small(), []
+    renewed = model.renewed
+    monkeypatch.setattr(model, "renewed", lambda *given: seen.append(given[2].numpy()) or renewed(*given))
+    model.compile(run_eagerly=True)
+    model.fit(clips_of(2), epochs=2, batch_size=2, shuffle=False, verbose=0)
+    assert len(seen) == 2
+    assert not np.array_equal(*seen)

@@ -20,19 +20,19 @@ import numpy as np
 from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values
 from vidgen_tf.layers import folded, unfolded
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.video_model import batches, check_clip_shape
+from vidgen_tf.video_model import VideoModel, batches
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
-class Autoencoder(keras.Model):
-    """Clips to latents (time / frames, height / side, width / side, latent_channels) and back, a few frames at a time.
+class Autoencoder(VideoModel):
+    """Clips to latents (time / block, height / patch, width / patch, latent_channels) and back, a few frames at a time.
 
     `compile` it and `fit` it on clips; `encode` and `decode` take and give arrays.
 
     Args:
-        clip_shape: (time, height, width, channels); the time in `frames`, height and width in sides.
-        frames: how many frames are folded together.
-        halvings: how often height and width are halved: the side of a block of pixels is 2 ** halvings.
+        clip_shape: (time, height, width, channels).
+        block: how many frames are folded together; divides the time.
+        patch: side of the block of pixels that one latent vector stands for, 2, 4, 8, …; divides height and width.
         latent_channels: numbers of a latent vector.
         width: channels at half the height and width of a frame; each time these are halved again there are twice as many.
         depth: residual blocks at each size, in the encoder and in the decoder.
@@ -40,31 +40,32 @@ class Autoencoder(keras.Model):
         seed: of the weights.
 
     Attributes:
-        latent_shape: (time / frames, height / side, width / side, latent_channels).
-        encoder, decoder: the networks, from pictures (batch, height, width, frames · channels) to latents and back.
+        latent_shape: (time / block, height / patch, width / patch, latent_channels).
+        encoder, decoder: the networks, from pictures (batch, height, width, block · channels) to latents and back.
 
     Raises:
         ValueError: for arguments other than these.
     """
 
-    def __init__(
-        self, clip_shape, frames=4, halvings=2, latent_channels=8, width=48, depth=1, noise=0.1, seed=0, **kwargs
-    ):
-        super().__init__(**kwargs)
-        self.clip_shape = check_clip_shape(clip_shape)
-        self.frames, self.halvings = check_count(frames, "frames"), check_count(halvings, "halvings")
+    def __init__(self, clip_shape, block=4, patch=4, latent_channels=8, width=48, depth=1, noise=0.1, seed=0, **kwargs):
+        super().__init__(clip_shape, **kwargs)
+        self.block, self.patch = check_count(block, "block"), check_count(patch, "patch", least=2)
         time, height, width_of_frame, _ = self.clip_shape
-        side = 2**self.halvings
-        if time % self.frames or height % side or width_of_frame % side:
+        if self.patch & (self.patch - 1):
+            raise ValueError(f"patch is {patch}, but a power of 2 was expected.")
+        if time % self.block or height % self.patch or width_of_frame % self.patch:
             raise ValueError(
-                f"clip_shape is {self.clip_shape}, but a time in {self.frames}s and a height and a width in {side}s were expected."
+                f"clip_shape is {self.clip_shape}, but a time in {self.block}s and a height and a width in {self.patch}s were expected."
             )
+        self.halvings = self.patch.bit_length() - 1
         self.latent_channels = check_count(latent_channels, "latent_channels")
         self.width, self.depth = check_count(width, "width"), check_count(depth, "depth", least=0)
         self.noise, self.seed = check_number(noise, "noise"), check_seed(seed)
         check_values(self.clip_shape, "a clip")
-        check_values((16 * self.width * side // 2, self.width * side // 2), "a layer")
-        self.latent_shape = (time // self.frames, height // side, width_of_frame // side, self.latent_channels)
+        check_values((16 * self.width * self.patch // 2, self.width * self.patch // 2), "a layer")
+        self.latent_shape = (
+            time // self.block, height // self.patch, width_of_frame // self.patch, self.latent_channels,
+        )  # fmt: skip
         self.random = keras.random.SeedGenerator(self.seed % 2**31)
         self.encoder, self.decoder = self._encoder(), self._decoder()
         self.built = True
@@ -80,9 +81,9 @@ class Autoencoder(keras.Model):
         return x
 
     def _encoder(self) -> keras.Model:
-        """Pictures (batch, height, width, frames · channels) to latents (batch, *latent_shape[1:])."""
+        """Pictures (batch, height, width, block · channels) to latents (batch, *latent_shape[1:])."""
         _, height, width, channels = self.clip_shape
-        pictures = x = keras.Input((height, width, self.frames * channels))
+        pictures = x = keras.Input((height, width, self.block * channels))
         for level in range(self.halvings):
             x = self._residuals(self._conv(x, self.width * 2**level, 4, 2))
         x = self._conv(keras.ops.silu(x), self.latent_channels, 1)
@@ -92,12 +93,12 @@ class Autoencoder(keras.Model):
         return keras.Model(pictures, normalised(x), name="encoder")
 
     def _decoder(self) -> keras.Model:
-        """Latents (batch, *latent_shape[1:]) to pictures (batch, height, width, frames · channels), not yet bounded."""
+        """Latents (batch, *latent_shape[1:]) to pictures (batch, height, width, block · channels), not yet bounded."""
         latents = keras.Input(self.latent_shape[1:])
         x = self._conv(latents, self.width * 2 ** (self.halvings - 1), 3)
         for level in range(self.halvings - 1, -1, -1):
             x, he = self._residuals(x), keras.initializers.HeNormal(self.random)
-            channels = self.width * 2 ** (level - 1) if level else self.frames * self.clip_shape[3]
+            channels = self.width * 2 ** (level - 1) if level else self.block * self.clip_shape[3]
             grown = keras.layers.Conv2DTranspose(
                 channels, 4, 2, "same", kernel_initializer=he, dtype=None if level else "float32"
             )
@@ -105,22 +106,18 @@ class Autoencoder(keras.Model):
         return keras.Model(latents, x, name="decoder")
 
     def latents_of(self, clips, training=False):
-        """Clips (batch, time, height, width, channels), of any time in `frames`, as latents, on any backend of Keras."""
-        pictures = folded(clips, (self.frames, 1, 1))
+        """Clips (batch, time, height, width, channels), of any time in blocks, as latents, on any backend of Keras."""
+        pictures = folded(clips, (self.block, 1, 1))
         latents = self.encoder(keras.ops.reshape(pictures, (-1, *pictures.shape[2:])), training=training)
         return keras.ops.reshape(latents, (-1, pictures.shape[1], *self.latent_shape[1:]))
 
     def clips_of(self, latents, training=False):
-        """Latents (batch, time / frames, …) as clips, not yet bounded, on any backend of Keras."""
+        """Latents (batch, time / block, …) as clips, not yet bounded, on any backend of Keras."""
         pictures = self.decoder(keras.ops.reshape(latents, (-1, *self.latent_shape[1:])), training=training)
         pictures = keras.ops.reshape(pictures, (-1, latents.shape[1], *pictures.shape[1:]))
-        return unfolded(pictures, (self.frames, 1, 1))
+        return unfolded(pictures, (self.block, 1, 1))
 
     # Training.
-
-    def call(self, clips, training=False):
-        """The clips themselves: Keras calls the model before it asks for the loss, and all work is in `cost`."""
-        return clips
 
     def cost(self, clips, noise=None, dice=None):
         """The loss, on any backend of Keras: the mean squared error of what comes back from its latents.
@@ -129,27 +126,25 @@ class Autoencoder(keras.Model):
             clips: (batch, *clip_shape).
             noise: standard normal (batch, 1, *latent_shape[1:]), added to the latents in training; None takes whole clips and
                 adds none.
-            dice: (batch,) uniform in [0, 1), where in each clip the `frames` begin that are learned in training.
+            dice: (batch,) uniform in [0, 1), where in each clip the `block` of frames begins that is learned in training.
         """
         if noise is None:
             return keras.ops.mean(keras.ops.square(self.clips_of(self.latents_of(clips)) - clips))
         time = self.clip_shape[0]
-        first = keras.ops.floor(dice * (time - self.frames + 1))
-        index = first[:, None] + keras.ops.arange(self.frames, dtype="float32")
+        first = keras.ops.floor(dice * (time - self.block + 1))
+        index = first[:, None] + keras.ops.arange(self.block, dtype="float32")
         chosen = keras.ops.cast(index[..., None] == keras.ops.arange(time, dtype="float32"), clips.dtype)
         clips = keras.ops.einsum("bft,bthwc->bfhwc", chosen, clips)
         latents = self.latents_of(clips, training=True) + self.noise * noise
         return keras.ops.mean(keras.ops.square(self.clips_of(latents, training=True) - clips))
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def losses_of(self, clips, condition, training):
+        """`loss` is the mean squared error of a value that comes back."""
         if not training:
-            return self.cost(x)
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        step = self.optimizer.iterations if getattr(self, "optimizer", None) else 0
-        seeds = tf.random.split(tf.stack([tf.cast(replica, tf.int64), tf.cast(step, tf.int64)]), 2)
-        count = tf.shape(x)[0]
+            return {"loss": self.cost(clips)}
+        seeds, count = tf.random.split(self.step_seed(), 2), tf.shape(clips)[0]
         noise = tf.random.stateless_normal((count, 1, *self.latent_shape[1:]), seeds[0])
-        return self.cost(x, noise, tf.random.stateless_uniform((count,), seeds[1]))
+        return {"loss": self.cost(clips, noise, tf.random.stateless_uniform((count,), seeds[1]))}
 
     # What it is used for.
 
@@ -163,10 +158,10 @@ class Autoencoder(keras.Model):
             float32 (count, *latent_shape); each channel has about the mean 0 and the variance 1.
 
         Raises:
-            ValueError: for clips of another shape or range.
+            ValueError: for clips of another shape or range, and for broken weights.
         """
         clips = check_clips(clips, self.clip_shape)
-        return np.concatenate([self.latents_of(part).numpy() for part in batches(clips)])
+        return self.check_finite(np.concatenate([self.latents_of(part).numpy() for part in batches(clips)]))
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """The clips that latents stand for.
@@ -178,30 +173,29 @@ class Autoencoder(keras.Model):
             float32 (count, time, height, width, channels), values in [-1, 1].
 
         Raises:
-            ValueError: for latents of another shape, or numbers that are not finite.
+            ValueError: for latents of another shape, numbers that are not finite, and for broken weights.
         """
         latents = as_array(latents, "latents")
         fits = latents.ndim == 5 and latents.shape[1:] == self.latent_shape and len(latents)
-        if not fits or latents.dtype.kind not in "iuf" or not np.isfinite(latents).all():
+        if not fits or latents.dtype.kind not in "iuf" or not np.abs(latents).max() < 1e6:  # NaN is not below it either
             raise ValueError(
                 f"latents has shape {latents.shape}, but finite numbers (count, {', '.join(map(str, self.latent_shape))}) "
                 "were expected, such as encode gives."
             )
         made = np.concatenate([self.clips_of(part).numpy() for part in batches(latents.astype(np.float32))])
-        return np.clip(made, -1, 1)
+        return np.clip(self.check_finite(made), -1, 1)
+
+    def generate(self, count, condition=None, *, seed, **settings):
+        """There are no clips of its own: raises ValueError and says what makes some."""
+        raise ValueError("Autoencoder makes no clips of its own, only latents; train a model of latents on top of it.")
 
     @property
     def preset_weights(self) -> list[keras.Variable]:
         """The weights that a preset of the autoencoder holds: all but the states of random numbers."""
         return [*self.encoder.weights, *self.decoder.weights]
 
-    def set_preset_weights(self, weights: list[np.ndarray]) -> None:
-        """Takes the weights of a preset, in the order of `preset_weights`."""
-        for variable, weight in zip(self.preset_weights, weights, strict=True):
-            variable.assign(weight)
-
     def get_config(self):
-        return {
-            "clip_shape": self.clip_shape, "frames": self.frames, "halvings": self.halvings, "latent_channels": self.latent_channels,
-            "width": self.width, "depth": self.depth, "noise": self.noise, "seed": self.seed, "name": self.name,
+        return super().get_config() | {
+            "block": self.block, "patch": self.patch, "latent_channels": self.latent_channels, "width": self.width,
+            "depth": self.depth, "noise": self.noise, "seed": self.seed,
         }  # fmt: skip

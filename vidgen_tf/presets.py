@@ -74,6 +74,8 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
     Raises:
         ValueError: for a damaged or foreign file.
     """
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing; get the file anew.")
     if sha256 is not None and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         raise ValueError(f"{path.name} is damaged: its hash is not the one on its card; get the file anew.")
     try:
@@ -81,6 +83,8 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
             weights = [file[f"{index:03d}"] for index in range(len(file.files))]
     except Exception as error:  # on broken files zipfile, zlib and NumPy raise nearly everything
         raise ValueError(f"{path.name} is no file of weights ({error}).") from None
+    if not all(weight.dtype.kind == "f" and np.isfinite(weight).all() for weight in weights):
+        raise ValueError(f"{path.name} holds values that are no finite numbers, so it has no weights to use.")
     if [weight.shape for weight in weights] != [tuple(weight.shape) for weight in model.preset_weights]:
         raise ValueError(f"{path.name} holds weights of other shapes than {type(model).__name__} has here.")
     model.set_preset_weights([weight.astype(np.float32) for weight in weights])

@@ -104,7 +104,8 @@ class Vocabulary:
                 )
             return condition
         if isinstance(condition, tf.Tensor) and condition.dtype == tf.string:
-            condition = [sentence.decode() for sentence in condition.numpy().ravel().tolist()]
+            condition = condition.numpy()
+            condition = np.vectorize(lambda sentence: sentence.decode(errors="replace"), otypes=[object])(condition)
         condition = np.asarray(condition, object)
         if condition.shape != (count,):
             raise ValueError(

@@ -38,11 +38,13 @@ class VideoModel(keras.Model):
         loss_names: what `losses_of` returns, `"loss"` first.
         conditional: whether `generate` and `losses_of` take a condition.
         vocabulary: the `text.Vocabulary` of a family whose conditions are sentences or labels, else None.
+        fixed: attributes with models inside of this one, whose weights `fit` leaves as they are.
     """
 
     loss_names: tuple[str, ...] = ("loss",)
     conditional = False
     vocabulary = None
+    fixed: tuple[str, ...] = ()
 
     def __init__(self, clip_shape: tuple[int, int, int, int], **kwargs):
         super().__init__(**kwargs)
@@ -124,6 +126,18 @@ class VideoModel(keras.Model):
         if not isinstance(model, cls):
             raise ValueError(f"The preset {name!r} is a {type(model).__name__}, not a {cls.__name__}.")
         return model
+
+    @property
+    def trainable_weights(self) -> list[keras.Variable]:
+        """What `fit` changes: all trainable weights but those of the models named in `fixed`."""
+        inside = [getattr(self, name, None) for name in self.fixed]
+        kept = {id(weight) for model in inside if model is not None for weight in model.weights}
+        return [weight for weight in super().trainable_weights if id(weight) not in kept]
+
+    @property
+    def trainable_variables(self) -> list[keras.Variable]:
+        """As `trainable_weights`."""
+        return self.trainable_weights
 
     @property
     def preset_weights(self) -> list[keras.Variable]:

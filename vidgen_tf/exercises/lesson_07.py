@@ -12,7 +12,19 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 @exercise("07.1")
 def log_probability(answer) -> str | None:
     """07.1: (logits (places, codes), tokens (places,)) → log-probability of the sequence, nats."""
-    for scale, places, codes, middle in ((1.0, 6, 4, 0.0), (3.0, 40, 5, 0.0), (2.0, 30, 5, 3000.0)):
+    ranges = "the exponential leaves the range of numbers; subtract the largest logit of each row first"
+    rows = "the exponential leaves the range of numbers: each row has a largest logit of its own; subtract that"
+    small = "a chance may be too small for a number, and its logarithm is none; stay with logits less log Σ exp"
+    many = "the product of so many chances is too small for a number; take logarithms first, then add them"
+    cases = (
+        (1.0, 6, 4, 0.0, "logits near 0", ranges),
+        (3.0, 40, 5, 0.0, "logits near 0", ranges),
+        (2.0, 30, 5, 3000.0, "logits near 3000", ranges),
+        (2.0, 30, 5, 3000.0 * (-1) ** np.arange(30)[:, None], "rows near 3000 and -3000", rows),
+        (1000.0, 12, 5, 0.0, "logits that differ by thousands in a row", small),
+        (1.0, 2000, 5, 0.0, "logits near 0", many),
+    )
+    for scale, places, codes, middle, kind, broken in cases:
         dice = np.random.default_rng(71)
         logits = middle + dice.normal(0, scale, (places, codes))
         tokens = dice.integers(codes, size=places)
@@ -45,10 +57,10 @@ def log_probability(answer) -> str | None:
             ),
         )
         hint = next((hint for value, hint in hints if near(value)), None)
-        if not np.isfinite(given):
-            hint = "the exponential leaves the range of numbers; subtract the largest logit of each row first"
+        if not np.isfinite(given) or (scale == 1000.0 and not hint):
+            hint = broken
         hint = hint or "softmax of each row, the chance of the token that came, its logarithm, the sum"
-        case = f"for {places} places, {codes} codes and logits near {middle:g}"
+        case = f"for {places} places, {codes} codes and {kind}"
         return f"{case} it gives {given:.6g}, not {right:.6g}; {hint}."
     return None
 
@@ -105,6 +117,11 @@ def _foretellers() -> tuple:
             lambda t, time: True,
         ),
         ("one that looks at frame t where t is 4 only", middle_leak, lambda t, time: t == 4),
+        (
+            "one that looks at frame t and keeps its mean",
+            lambda clip: copied(clip) + 0.1 * (clip - clip.mean(axis=(1, 2), keepdims=True)),
+            lambda t, time: True,
+        ),
     )
 
 
@@ -147,8 +164,9 @@ def cheats(answer) -> str | None:
 @exercise("07.3")
 def nucleus(answer) -> str | None:
     """07.3: (logits (codes,), temperature, mass) → the chances of the nucleus (codes,)."""
-    logits = np.log([0.17, 0.15, 0.22, 0.23, 0.10, 0.13])
-    for temperature, mass in ((0.5, 0.82), (1.0, 0.7), (1.0, 0.6), (2.0, 0.5), (1.0, 0.3), (1.0, 1.0)):
+    six, four = np.log([0.17, 0.15, 0.22, 0.23, 0.10, 0.13]), np.log([0.5, 0.25, 0.125, 0.125])
+    cases = [(six, *case) for case in ((0.5, 0.82), (1.0, 0.7), (1.0, 0.6), (2.0, 0.5), (1.0, 0.3), (1.0, 1.0))]
+    for logits, temperature, mass in (*cases, (four, 1.0, 0.5), (3000 + six, 1.0, 0.6)):
         chances = np.exp(_log_softmax(logits / temperature))
         order = np.argsort(-chances)
         before = np.cumsum(chances[order]) - chances[order]
@@ -165,16 +183,19 @@ def nucleus(answer) -> str | None:
         within = before < mass - 1e-9
         right, given = kept(ranked(within)), array_of(answer, logits, temperature, mass)
         if given.shape != right.shape:
-            return f"for 6 codes it gives shape {given.shape}, but the chances of all 6 were asked for, 0 for those left out."
+            return (
+                f"for {len(logits)} codes it gives shape {given.shape}, but the chances of all {len(logits)} were asked "
+                "for, 0 for those left out."
+            )
         if np.allclose(given, right, atol=1e-6):
             continue
         plain = np.exp(_log_softmax(logits))
         plain_order = np.argsort(-plain)
-        plain_kept = np.zeros(6, bool)
+        plain_kept = np.zeros(len(logits), bool)
         plain_kept[plain_order[np.cumsum(plain[plain_order]) - plain[plain_order] < mass - 1e-9]] = True
         warm = np.exp(_log_softmax(logits * temperature))
         warm_order = np.argsort(-warm)
-        warm_kept = np.zeros(6, bool)
+        warm_kept = np.zeros(len(logits), bool)
         warm_kept[warm_order[np.cumsum(warm[warm_order]) - warm[warm_order] < mass - 1e-9]] = True
         hints = (
             (np.where(ranked(within), chances, 0), "what is kept must be scaled so that it sums to 1"),
@@ -182,6 +203,7 @@ def nucleus(answer) -> str | None:
                 kept(ranked(before + chances[order] <= mass + 1e-9)),
                 "the token that reaches the mass belongs to it: together they must hold at least that",
             ),
+            (kept(ranked(before <= mass + 1e-9)), "where the mass is reached exactly, the next token is not needed"),
             (right[order], "the chances came back sorted; each must stand at its own code"),
             (kept(chances >= 1 - mass), "mass is what the kept ones hold together, not a least chance of each"),
             (kept(chances >= mass), "mass is what the kept ones hold together, not a least chance of each"),
@@ -193,6 +215,8 @@ def nucleus(answer) -> str | None:
             (kept(ranked(np.cumsum(chances[order][::-1])[::-1] - chances[order] < mass)), "the likeliest are kept"),
         )
         hint = next((hint for value, hint in hints if np.allclose(given, value, atol=1e-6)), None)
+        if not np.isfinite(given).all() or logits.max() > 1000:  # all smaller logits it could do
+            hint = "the exponential leaves the range of numbers; subtract the largest logit first"
         hint = hint or "softmax, sort from the likeliest, keep until they hold the mass, divide by their sum"
         return f"for temperature {temperature:g} and mass {mass:g} it gives {np.round(given, 3).tolist()}; {hint}."
     return None

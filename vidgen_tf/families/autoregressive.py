@@ -27,6 +27,7 @@ from vidgen_tf.video_model import VideoModel, batches, draw_seed
 
 TOKENIZER_RATE = 2e-3  # the first learning rate of a tokenizer that `TokenVideo` trains itself
 COLDEST = 1e-4  # the nucleus is that of this temperature where it is lower
+HOTTEST = 1e6  # temperatures from here on are refused
 
 
 def attention(query, key, value, seen):
@@ -81,6 +82,8 @@ class TokenVideo(VideoModel):
     Raises:
         ValueError: for arguments other than these.
     """
+
+    fixed = ("tokenizer",)
 
     def __init__(
         self, clip_shape, condition=None, tokenizer=None, width=128, blocks=4, heads=4, drop=0.1, tokenizer_steps=None,
@@ -212,17 +215,6 @@ class TokenVideo(VideoModel):
 
     # Training.
 
-    @property
-    def trainable_weights(self):
-        """What `fit` changes: all but the tokenizer, which keeps to its own `fit`."""
-        fixed = {id(weight) for weight in self.tokenizer.weights} if hasattr(self, "tokenizer") else set()
-        return [weight for weight in super().trainable_weights if id(weight) not in fixed]
-
-    @property
-    def trainable_variables(self):
-        """As `trainable_weights`."""
-        return self.trainable_weights
-
     def tokens_of(self, clips):
         """The tokens of clips in one row: int32 (batch, length)."""
         return keras.ops.reshape(self.tokenizer.nearest(self.tokenizer.features_of(clips)), (-1, self.length))
@@ -243,8 +235,7 @@ class TokenVideo(VideoModel):
 
     def before_fit(self, x, batch_size):
         """Trains a new tokenizer for what is left of its `tokenizer_steps`."""
-        if not all(np.isfinite(weight.numpy()).all() for weight in self.tokenizer.weights):
-            raise ValueError("Training stopped: NaN in the tokenizer; train it anew with a smaller learning rate.")
+        self._check_tokenizer()
         left = self.tokenizer_steps - int(self.tokenizer.trained.numpy())
         if not int(self.tokenizer.trained.numpy()) and not left:
             raise ValueError("The tokenizer was never trained; call its fit first, or give tokenizer_steps.")
@@ -258,6 +249,16 @@ class TokenVideo(VideoModel):
             data = data.batch(batch_size).repeat()
         self.tokenizer.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(TOKENIZER_RATE, left)))
         self.tokenizer.fit(data, steps_per_epoch=left, verbose=0)
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """As `VideoModel.evaluate`; ValueError for a tokenizer with broken weights."""
+        self._check_tokenizer()
+        return super().evaluate(x, y, **kwargs)
+
+    def _check_tokenizer(self) -> None:
+        """The nearest code to NaN is a token like any other, so broken weights would not be noticed."""
+        if not all(np.isfinite(weight.numpy()).all() for weight in self.tokenizer.weights):
+            raise ValueError("There is NaN in the tokenizer; train it anew with a smaller learning rate.")
 
     # Sampling.
 
@@ -346,8 +347,10 @@ class TokenVideo(VideoModel):
         Raises:
             ValueError: for a bad count, seed, temperature or nucleus, or a condition that does not fit.
         """
-        check_number(temperature, "temperature")
+        check_number(temperature, "temperature", below=HOTTEST)
         _check_share(nucleus)
+        if not isinstance(cached, bool):
+            raise ValueError(f"cached is {cached!r:.60}, but True or False was expected.")
         return super().generate(count, condition, seed=seed, temperature=temperature, nucleus=nucleus, cached=cached)
 
     def draw(self, count, condition, seed, temperature=1.0, nucleus=1.0, cached=True):
@@ -374,13 +377,14 @@ class TokenVideo(VideoModel):
         Raises:
             ValueError: for frames of another shape or range or number, and arguments other than these.
         """
-        tokens = self.tokenizer.encode(given)
+        given = check_clips(given)
         (count, frames), time = given.shape[:2], self.clip_shape[0]
         if frames >= time:
             raise ValueError(f"given has {frames} frames, but fewer than the {time} of a clip were expected; cut it.")
+        tokens = self.tokenizer.encode(given)
         check_count(futures, "futures")
         check_seed(seed)
-        check_number(temperature, "temperature")
+        check_number(temperature, "temperature", below=HOTTEST)
         _check_share(nucleus)
         check_values((count, futures, *self.clip_shape), "the clips")
         condition = self.check_condition(condition, count)
@@ -406,6 +410,7 @@ class TokenVideo(VideoModel):
         Raises:
             ValueError: for clips of another shape or range, a condition that does not fit, and for broken weights.
         """
+        self._check_tokenizer()
         clips = check_clips(clips, self.clip_shape)
         condition, found = self.check_condition(condition, len(clips)), []
         for part, which in zip(batches(clips), batches(np.arange(len(clips))), strict=True):

@@ -43,7 +43,7 @@ from vidgen_tf.clips import as_array, check_clips, check_count, check_number, ch
 from vidgen_tf.layers import folded, unfolded
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary, attend, positions, text_encoder
-from vidgen_tf.video_model import VideoModel, batches, draw_seed
+from vidgen_tf.video_model import VideoModel, batches, check_clip_shape, draw_seed
 
 SCHEDULES = ("linear", "cosine", "ddpm")
 PREDICTIONS = ("noise", "clip", "velocity")
@@ -54,9 +54,8 @@ SETTINGS = {  # name: schedule, prediction, sampler, steps
     "rectified flow": ("linear", "velocity", "heun", 16),
 }
 LEAST = 1e-3  # the rates by which something is divided are taken to be no smaller
-NEARLY_CLIP = (
-    0.05  # noise rates below it are taken for it where the noise is what remains: there is next to none to see
-)
+NEARLY_CLIP = 0.05  # noise rates by which what remains beside a predicted clip is divided are taken to be no smaller
+MOST_STEPS = 10_000
 LEVELS = 5  # jumps of 1, 1/2, … 1/16 of the way are trained
 DICE = 12  # that are thrown for each clip in training
 FILLS = 4  # ways of hiding a part of a clip in training, see `_masks`
@@ -111,7 +110,8 @@ def told_apart(x, predicted, times, schedule: str = "linear", prediction: str = 
         prediction: what the network says: "noise", "clip", or "velocity", the slope of x by time.
 
     Returns:
-        (clip, noise), tensors of the shape of x, with x = signal_rate · clip + noise_rate · noise.
+        (clip, noise), tensors of the shape of x, with x = signal_rate · clip + noise_rate · noise; but beside a predicted
+        clip, where the noise rate is below 0.05 and next to none to be seen, the noise is shorter than that.
 
     Raises:
         ValueError: for an unknown schedule or prediction.
@@ -172,26 +172,27 @@ class Diffusion(VideoModel):
         ValueError: for arguments other than these.
     """
 
+    fixed = ("autoencoder",)
+
     def __init__(
         self, clip_shape, condition=None, setting="rectified flow", schedule=None, prediction=None, autoencoder=None,
         patch=(2, 4, 4), width=128, blocks=4, heads=4, fills=False, jumps=0.0, shift=1.0, guidance=1.0, drop=0.1, seed=0, **kwargs,
     ):  # fmt: skip
         super().__init__(clip_shape, **kwargs)
-        _known(setting, "setting", SETTINGS)
-        self.setting = setting
-        usual = SETTINGS[setting]
-        self.schedule, self.prediction = schedule or usual[0], prediction or usual[1]
+        _known(setting, "setting", tuple(SETTINGS))
+        self.setting, usual = setting, SETTINGS[setting]
+        self.schedule = usual[0] if schedule is None else schedule
+        self.prediction = usual[1] if prediction is None else prediction
         _known(self.schedule, "schedule", SCHEDULES)
         _known(self.prediction, "prediction", PREDICTIONS)
         if isinstance(autoencoder, dict):
             autoencoder = keras.saving.deserialize_keras_object(autoencoder)
-        if autoencoder is not None and getattr(autoencoder, "clip_shape", None) != self.clip_shape:
+        shape = getattr(autoencoder, "clip_shape", None) if hasattr(autoencoder, "latent_shape") else None
+        if autoencoder is not None and shape != self.clip_shape:
             raise ValueError(
-                f"autoencoder is {autoencoder!r:.60}, but one for clips of the shape {self.clip_shape} was expected."
+                f"autoencoder is {autoencoder!r:.60}, but an Autoencoder for clips of the shape {self.clip_shape} was expected."
             )
         self.autoencoder = autoencoder
-        if autoencoder is not None:
-            autoencoder.trainable = False
         self.latent_shape = self.clip_shape if autoencoder is None else autoencoder.latent_shape
         fits = isinstance(patch, (tuple, list)) and len(patch) == 3
         self.patch = tuple(check_count(side, "patch") for side in patch) if fits else patch
@@ -216,6 +217,8 @@ class Diffusion(VideoModel):
         self.conditional = condition is not None
         check_values(self.clip_shape, "a clip")
         check_values((4 * self.width, self.width), "a layer")
+        if self.vocabulary is not None:
+            check_values((self.vocabulary.size + 1, self.width), "the embedding of a condition")
         self.random = keras.random.SeedGenerator(self.seed % 2**31)
         self.denoiser = self._denoiser()
         self._denoisers = {}
@@ -464,22 +467,26 @@ class Diffusion(VideoModel):
         steps = check_count(
             (4 if sampler == "jumps" else SETTINGS[self.setting][3]) if steps is None else steps, "steps"
         )
+        if steps > MOST_STEPS:
+            raise ValueError(f"steps is {steps}, but {MOST_STEPS} at most were expected; more of them change nothing.")
         if sampler == "jumps" and steps not in [2**level for level in range(LEVELS)]:
             raise ValueError(f"steps is {steps}, but the jumps that were trained take 1, 2, 4, 8 or 16.")
         if sampler == "jumps" and guidance is not None:
             raise ValueError(
                 "guidance was given, but jumps have learned theirs; leave it out, or take another sampler."
             )
-        guidance = check_number(self.guidance if guidance is None else guidance, "guidance")
+        towards = check_number(self.guidance if guidance is None else guidance, "guidance")
+        if guidance is not None and condition is None:
+            raise ValueError("guidance was given without a condition to go towards; give one, or leave guidance out.")
         if sampler == "jumps" or condition is None:
-            guidance = 1.0
+            towards = 1.0
         if (known is None) != (mask is None):
             raise ValueError(
                 "known and mask go together: the pixels, and which of them are to stay; give both or none."
             )
         if known is not None:
             known, mask = self._check_known(known, mask, check_count(count))
-        return {"known": known, "mask": mask, "sampler": sampler, "steps": steps, "guidance": guidance}
+        return {"known": known, "mask": mask, "sampler": sampler, "steps": steps, "guidance": towards}
 
     def _check_known(self, known, mask, count) -> tuple[np.ndarray, np.ndarray]:
         if not self.fills:
@@ -534,8 +541,7 @@ class Diffusion(VideoModel):
         mask = None if mask is None else np.broadcast_to(mask, (count, *self.clip_shape[:3], 1)).astype(np.float32)
         looks = {round((look + 1) * steps / shown) for look in range(shown)}
         parts = []
-        for number, x in enumerate(batches(noise)):
-            part = slice(64 * number, 64 * number + len(x))
+        for number, (x, part) in enumerate(zip(batches(noise), batches(np.arange(count)), strict=True)):
             fresh = tf.random.fold_in(draw_seed(seed), number + 1)
             told = self.known_of(known[part], mask[part]) if self.fills else None
             asked = (None if words is None else words[part], told)
@@ -630,11 +636,18 @@ def known_frames(clip_shape: tuple[int, int, int, int], frames: Sequence[int]) -
         bool (time, height, width).
 
     Raises:
-        ValueError: for a frame that a clip does not have.
+        ValueError: for another shape, or a frame that a clip does not have.
     """
+    clip_shape = check_clip_shape(clip_shape)
+    if not isinstance(frames, (list, tuple, range, np.ndarray)):
+        raise ValueError(f"frames is {frames!r:.60}, but a list of numbers of frames was expected, such as [0, -1].")
     mask = np.zeros(clip_shape[:3], bool)
     for frame in frames:
-        if not isinstance(frame, (int, np.integer)) or not -clip_shape[0] <= frame < clip_shape[0]:
+        if (
+            isinstance(frame, bool)
+            or not isinstance(frame, (int, np.integer))
+            or not -clip_shape[0] <= frame < clip_shape[0]
+        ):
             raise ValueError(f"frames holds {frame!r}, but numbers of a clip's {clip_shape[0]} frames were expected.")
         mask[frame] = True
     return mask

@@ -256,6 +256,7 @@ class Balls(World):
         steps = int(np.ceil(2 * (self.box - self.radius) / self.radius)) + 1
         axis = self._scale * np.linspace(self.radius / 2, self.box - self.radius / 2, steps)
         check_values((steps**2, *self.clip_shape[1:]), "the pictures of all places")
+        check_values((steps**2, steps**2), "the products of the pictures of all places")
         places = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
         pictures = self._ball(places)[0].reshape(len(places), -1)
         return places, pictures, pictures @ pictures.T
