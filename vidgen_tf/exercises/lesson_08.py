@@ -168,14 +168,15 @@ def _weighed(fit: np.ndarray, clips: np.ndarray) -> np.ndarray:
 def completed(answer) -> str | None:
     """08.4: (x (n, numbers), clips (k, numbers), signal, noise, known, mask (numbers,)) → the best guess (n, numbers)."""
     dice = np.random.default_rng(84)
-    clips = dice.choice([-1.0, -0.5, 0.5, 1.0], (40, 5))
-    known = np.full(5, np.nan)  # where nothing is known there may be anything
-    mask = np.array([False, True, False, False, True])
-    known[mask] = clips[3, mask]
-    clips[[7, 11, 19, 23]] = np.where(mask, known, clips[[7, 11, 19, 23]])
-    agree = (clips[:, mask] == known[mask]).all(axis=1)
-    for signal, noise in ((0.5, 0.5), (0.2, 0.8), (0.999, 0.001)):
-        x = signal * clips[[3, 7, 11]] + noise * dice.standard_normal((3, 5))
+    few = dice.choice([-1.0, -0.5, 0.5, 1.0], (40, 5))
+    few[[7, 11, 19, 23]] = np.where([False, True, False, False, True], few[3], few[[7, 11, 19, 23]])
+    for signal, noise, times in ((0.5, 0.5, 1), (0.2, 0.8, 1), (0.999, 0.001, 1), (0.999, 0.001, 500)):
+        clips = np.repeat(few, times, axis=1)
+        mask = np.repeat([False, True, False, False, True], times)
+        known = np.where(mask, clips[3], np.nan)  # where nothing is known there may be anything
+        agree = (clips[:, mask] == known[mask]).all(axis=1)
+        louder = np.array([[1.0], [1.5], [1.0]]) if times > 1 else 1.0  # rows whose largest exponents are far apart
+        x = signal * clips[[3, 7, 11]] + noise * louder * dice.standard_normal((3, 5 * times))
         apart = ((x[:, None] - signal * clips) ** 2).sum(axis=-1)  # (n, k)
         fit = -apart / (2 * noise**2)
         right, given = _weighed(fit[:, agree], clips[agree]), array_of(answer, x, clips, signal, noise, known, mask)
@@ -184,7 +185,7 @@ def completed(answer) -> str | None:
         if _same(given, right):
             continue
         all_of_them = _weighed(fit, clips)
-        inside = lambda change: _weighed(change[:, agree], clips[agree])  # noqa: E731
+        inside = lambda change, agree=agree, clips=clips: _weighed(change[:, agree], clips[agree])  # noqa: E731
         hints = (
             (all_of_them, "clips that do not agree with what is known are out, and what is known must come back"),
             (
