@@ -235,7 +235,7 @@ class TokenVideo(VideoModel):
 
     def before_fit(self, x, batch_size):
         """Trains a new tokenizer for what is left of its `tokenizer_steps`."""
-        self._check_tokenizer()
+        self._check_tokenizer("Training stopped: ")
         left = self.tokenizer_steps - int(self.tokenizer.trained.numpy())
         if not int(self.tokenizer.trained.numpy()) and not left:
             raise ValueError("The tokenizer was never trained; call its fit first, or give tokenizer_steps.")
@@ -255,10 +255,10 @@ class TokenVideo(VideoModel):
         self._check_tokenizer()
         return super().evaluate(x, y, **kwargs)
 
-    def _check_tokenizer(self) -> None:
+    def _check_tokenizer(self, happened: str = "") -> None:
         """The nearest code to NaN is a token like any other, so broken weights would not be noticed."""
         if not all(np.isfinite(weight.numpy()).all() for weight in self.tokenizer.weights):
-            raise ValueError("There is NaN in the tokenizer; train it anew with a smaller learning rate.")
+            raise ValueError(f"{happened}NaN in the tokenizer: train it anew with a smaller learning rate.")
 
     # Sampling.
 
