@@ -127,7 +127,7 @@ def test_the_weights_that_ship_give_the_scores_on_the_card(name):
     assert type(model).__name__ == recipe["family"]
     # Four digits are on the card; another processor sums in another order. A worse model is off by far more.
     assert presets.scores_of(model, recipe) == pytest.approx(card["record"]["scores"], rel=0.01, abs=0.01)
-    if type(model).draw is not VideoModel.draw:  # it makes clips
+    if isinstance(model, VideoModel) and type(model).draw is not VideoModel.draw:  # it makes clips
         made = model.generate(4, seed=0)
         assert made.shape == (4, *model.clip_shape)
         assert made.std() > 0.1
