@@ -1,11 +1,11 @@
 """An autoencoder for clips: it folds every few frames into a few hundred numbers, their *latents*, and unfolds them again.
 
 Most of the values of a clip say nothing new: a neighbour has told it already, or the frame before. So models of clips learn
-faster if they model latents (latent diffusion). A few frames, one after the other, are one picture of many channels here, and a block of its
-pixels becomes one latent vector. Over all clips each of its numbers has the mean 0 and the variance 1, so a model of
-latents knows their scale; and in training a little noise is added to them, so that latents nearby mean frames that look
-alike, and the small errors of a model do no harm. How one few frames follow others is not its business: that is
-what the model of latents is for.
+faster if they model latents (latent diffusion). A few frames, one after the other, are one picture of many channels here,
+and a block of its pixels becomes one latent vector. Over all clips each of its numbers has the mean 0 and the variance
+1, so a model of latents knows their scale; and in training a little noise is added to them, so that latents nearby mean
+frames that look alike, and the small errors of a model do no harm. How one few frames follow others is not its
+business: that is what the model of latents is for.
 
     latents = normalised(encoder(frames)),    frames ≈ decoder(latents + noise),    loss = mean (frames - decoder(…))²
 

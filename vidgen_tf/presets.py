@@ -112,8 +112,7 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
     with `test_on`, (clips, seed), over those clips.
     With `test_clips`: what the world says of as many new clips; and if the recipe names a judge, Fréchet distances in its
     features, to as many real clips: "frechet" of the new clips, and, to compare, "frechet_frozen" of real clips that
-    stand still, and "frechet_real" of other real clips: chance alone. With `seen_clips`: what the world that was trained on
-    says of as many new clips, as "seen_…"."""
+    stand still, and "frechet_real" of other real clips: chance alone."""
     import vidgen_tf
 
     world = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"])
@@ -138,11 +137,6 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
             real = features(real)
             for key, compared in {"frechet": clips, "frechet_frozen": frozen(others), "frechet_real": others}.items():
                 scores[key] = frechet_distance(real, features(compared))
-    if "seen_clips" in recipe:
-        world = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
-        asked = world.sample(recipe["seen_clips"], seed).captions
-        found = world.scores(model.generate(len(asked), asked, seed=seed), asked)
-        scores |= {f"seen_{name}": score for name, score in found.items()}
     return scores
 
 

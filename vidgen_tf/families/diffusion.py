@@ -11,10 +11,11 @@ as they will be at the next time. This one formula is DDPM, DDIM and rectified f
 is predicted, and in whether fresh noise comes in on the way (`SETTINGS`). Few jumps do if the network is also trained
 to jump far: one jump shall lead where two of half its length lead (`jumps`).
 
-What is asked for enters in one way: words as tokens beside those of the clip (and all of them together beside the time), and known pixels, with a mask that says which are
-known, added to the tokens of their place: the first frame, the first and the last one, a border, a hole. Both are left
-out at random in training, so the network also knows what clips look like when nothing is asked for, and sampling
-can go away from that, towards what the words say (classifier-free guidance).
+What is asked for enters in one way: words as tokens beside those of the clip (and all of them together beside the time),
+and known pixels, with a mask that says which are known, added to the tokens of their place: the first frame, the first
+and the last one, a border, a hole. Where there is an autoencoder, known pixels go through it too. Both are left out at
+random in training, so the network also knows what clips look like when nothing is asked for, and sampling can go away
+from that, towards what the words say (classifier-free guidance).
 
 J. Ho, A. Jain, P. Abbeel: Denoising Diffusion Probabilistic Models (DDPM). NeurIPS 2020, https://arxiv.org/abs/2006.11239
 J. Song, C. Meng, S. Ermon: Denoising Diffusion Implicit Models (DDIM). ICLR 2021, https://arxiv.org/abs/2010.02502
