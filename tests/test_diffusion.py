@@ -373,13 +373,14 @@ def test_a_model_learns_to_hold_on_to_what_it_is_shown():
     """Still clips of different greys: who sees the first frame knows the rest."""
     greys = np.linspace(-0.9, 0.9, 16, dtype="float32")
     clips = np.broadcast_to(greys[:, None, None, None, None], (16, *TINY)).copy()
+    keras.utils.set_random_seed(0)  # of the order of clips
     model = small(fills=True, width=32, prediction="clip")
     model.compile(keras.optimizers.Adam(5e-3))
     model.fit(np.repeat(clips, 16, axis=0), batch_size=64, epochs=60, verbose=0)
     made = model.generate(16, seed=1, known=clips, mask=known_frames(TINY, [0]))
     shown = np.abs(made[:, 1:].mean(axis=(1, 2, 3, 4)) - greys)
     free = np.abs(model.generate(16, seed=1).mean(axis=(1, 2, 3, 4)) - greys)
-    assert shown.mean() < 0.15
+    assert shown.mean() < 0.25  # 0.07 to 0.14 in six orders; 0.7 where nothing is shown
     assert shown.mean() < 0.4 * free.mean()
 
 
