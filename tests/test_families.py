@@ -218,13 +218,14 @@ def test_it_makes_as_many_clips_as_asked_for_in_the_convention(trained, count):
 
 
 def test_the_same_seed_makes_the_same_clips_and_another_seed_others(trained):
-    first, again, other = (trained.generate(3, seed=seed) for seed in (1, 1, 2))
+    # sixteen clips: some families draw from the few that they were shown, and one may be far likelier than others
+    first, again, other = (trained.generate(16, seed=seed) for seed in (1, 1, 2))
     assert first.tobytes() == again.tobytes()
     assert np.abs(first - other).max() > 1e-3
-    assert np.abs(first[0] - first[1]).max() > 1e-3  # nor are the clips of one call all the same
+    assert np.abs(first - first[:1]).max() > 1e-3  # nor are the clips of one call all the same
     keras.utils.set_random_seed(99)
     np.random.seed(98)  # noqa: NPY002 - no global state has a say
-    assert first.tobytes() == trained.generate(3, seed=1).tobytes()
+    assert first.tobytes() == trained.generate(16, seed=1).tobytes()
 
 
 @pytest.mark.parametrize("seed", [0, 2**31, 2**32, 2**63 - 1])
