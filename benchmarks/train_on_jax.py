@@ -132,7 +132,7 @@ def run(chosen, recipe, clips, captions):
         encode = jax.jit(lambda stored: model.latents_of(pixels(stored)))
         parts = [encode(data["clips"][start : start + 500]) for start in range(0, len(clips), 500)]
         data["latents"] = jnp.concatenate(parts) if model.autoencoder is not None else None
-    batch, steps, adam = recipe["batch_size"], recipe["steps"], dict(recipe["adam"])
+    batch, steps, adam = recipe["batch_size"], recipe["steps"], dict(recipe["optimizer"])
     most, warmup, momentum = adam["learning_rate"], recipe.get("warmup_steps", 0), adam.get("ema_momentum", 0.999)
     limit = adam.get("global_clipnorm", 1e9)
 
@@ -145,9 +145,9 @@ def run(chosen, recipe, clips, captions):
         latents = shown if data["latents"] is None else data["latents"][index]
         words = data["words"][index] if "words" in data else None
         noise, bell = jax.random.normal(keys[0], latents.shape), jax.random.normal(keys[1], (batch,))
-        return with_values(
-            model.cost, values, rest, shown, latents, words, noise, jax.random.uniform(keys[2], (batch, 12)), bell
-        )
+        dice = jax.random.uniform(keys[2], (batch, 12))
+        known = model.known_in_training(shown, dice) if model.fills else None
+        return with_values(model.cost, values, rest, latents, words, known, noise, dice, bell)
 
     def rate_at(step):
         rising = most * (0.05 + 0.95 * step / max(1, warmup))

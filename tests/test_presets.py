@@ -17,7 +17,18 @@ from vidgen_tf.families.dense import DenseFrameGenerator
 from vidgen_tf.quiet import keras
 from vidgen_tf.video_model import VideoModel
 
-RECIPE = {"family", "config", "world", "world_config", "test_config", "data", "seed", "batch_size", "steps", "adam"}
+RECIPE = {
+    "family",
+    "config",
+    "world",
+    "world_config",
+    "test_config",
+    "data",
+    "seed",
+    "batch_size",
+    "steps",
+    "optimizer",
+}
 RECORD = {"date", "steps", "minutes", "hardware", "tensorflow", "keras", "scores", "sha256"}
 
 
@@ -289,7 +300,7 @@ def test_a_recipe_may_name_the_very_clips_that_it_trains_and_is_scored_on(folder
     recipe = {
         "family": "NextFrame", "config": {"clip_shape": [6, 12, 12, 1], "given": 2, "width": 4, "depth": 1, "starts": 3},
         "world": "Balls", "world_config": {"frames": 6, "size": 12}, "test_config": {"frames": 6, "size": 12}, "data": {},
-        "seed": 2, "batch_size": 4, "steps": 4, "adam": {"learning_rate": 0.001}, "train_on": [10, 5], "test_on": [6, 8],
+        "seed": 2, "batch_size": 4, "steps": 4, "optimizer": {"name": "Adam", "learning_rate": 0.001}, "train_on": [10, 5], "test_on": [6, 8],
     }  # fmt: skip
     (folder / "tiny.json").write_text(json.dumps({"recipe": recipe, "record": {}}))
     out = tmp_path / "out"
@@ -315,11 +326,37 @@ def test_fixed_clips_come_with_their_captions(folder, tmp_path):
         assert caption.decode() == sample.captions[place]
 
 
+def test_a_recipe_names_its_optimizer():
+    muon = {
+        "name": "Muon",
+        "learning_rate": 0.01,
+        "adam_lr_ratio": 0.5,
+        "weight_decay": 0.0,
+        "exclude_layers": ["last"],
+    }
+    dice, spread, changes = np.random.default_rng(0), np.diag([10.0, 3.0, 1.0, 0.3]), {}
+    for kind, recipe in {"Adam": {"name": "Adam", "learning_rate": 0.01}, "Muon": muon}.items():
+        hidden, last = (keras.layers.Dense(4, name=name, use_bias=False) for name in ("hidden", "last"))
+        for layer in (hidden, last):
+            layer.build((None, 4))
+        optimizer = presets.optimizer_of({"optimizer": recipe}, steps=10)
+        assert type(optimizer).__name__ == kind
+        slope = np.linalg.qr(dice.standard_normal((4, 4)))[0] @ spread @ np.linalg.qr(dice.standard_normal((4, 4)))[0]
+        before = [layer.kernel.numpy().copy() for layer in (hidden, last)]
+        optimizer.apply([keras.ops.convert_to_tensor(slope, "float32")] * 2, [hidden.kernel, last.kernel])
+        after = [layer.kernel.numpy() for layer in (hidden, last)]
+        changes[kind] = [new - old for old, new in zip(before, after, strict=True)]
+    np.testing.assert_allclose(np.abs(changes["Adam"]), 0.01, rtol=0.02)
+    np.testing.assert_allclose(np.abs(changes["Muon"][1]), 0.005, rtol=0.02)  # the last layer: Adam, at half the rate
+    sizes = np.linalg.svd(changes["Muon"][0], compute_uv=False)
+    assert sizes[0] / sizes[-1] < 2  # 33 in the slope
+
+
 def test_a_recipe_may_train_in_another_precision(folder, tmp_path):
     recipe = {
         "family": "Diffusion", "config": {"clip_shape": [8, 24, 24, 3], "patch": [4, 8, 8], "width": 8, "blocks": 1, "heads": 2},
         "world": "Shapes", "world_config": {"frames": 8, "size": 24}, "test_config": {"frames": 8, "size": 24}, "data": {},
-        "seed": 2, "batch_size": 4, "steps": 2, "adam": {"learning_rate": 0.001}, "test_steps": 1,
+        "seed": 2, "batch_size": 4, "steps": 2, "optimizer": {"name": "Adam", "learning_rate": 0.001}, "test_steps": 1,
         "precision": "mixed_bfloat16",
     }  # fmt: skip
     (folder / "tiny.json").write_text(json.dumps({"recipe": recipe, "record": {}}))

@@ -5,8 +5,8 @@ code) and the record of the run that made the weights: minutes, hardware, scores
 `presets/NAME.npz`, which holds the weights as float16 arrays. Loading executes nothing: no pickle, and only
 classes that the package itself names.
 A recipe trains on an endless stream of clips of its world, or, with `train_on`, on so many clips of one seed.
-`python -m vidgen_tf train NAME` follows the recipe again: Adam, with a learning rate that falls along a cosine from the
-recipe's to zero, after `warmup_steps` in which it rises to that from a twentieth, where the recipe has them. With `precision`
+`python -m vidgen_tf train NAME` follows the recipe again: Adam or Muon, with a learning rate that falls along a cosine from
+the recipe's to zero, after `warmup_steps` in which it rises to that from a twentieth, where the recipe has them. With `precision`
 the networks count in that in training ("mixed_bfloat16" is faster on processors that know it, slower on others);
 scores are those of float32.
 """
@@ -140,6 +140,18 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
     return scores
 
 
+def optimizer_of(recipe: dict, steps: int) -> keras.optimizers.Optimizer:
+    """What a recipe trains with: Adam, or Muon (K. Jordan and others, 2024, https://kellerjordan.github.io/posts/muon),
+    whose steps for matrices have singular values of one size, so that rare directions are learned as fast as others."""
+    options = dict(recipe["optimizer"])
+    kind = {"Adam": keras.optimizers.Adam, "Muon": keras.optimizers.Muon}[options.pop("name")]
+    most, warmup = options.pop("learning_rate"), min(recipe.get("warmup_steps", 0), steps - 1)
+    warm = {"warmup_target": most, "warmup_steps": warmup} if warmup else {}
+    return kind(
+        keras.optimizers.schedules.CosineDecay(most / 20 if warmup else most, steps - warmup, **warm), **options
+    )
+
+
 def train(
     name: str, folder: Path, *, steps: int | None = None, verbose: int = 2, callbacks: Sequence = ()
 ) -> keras.Model:
@@ -178,11 +190,7 @@ def train(
     needed = 2 * model.count_params() + 10_000  # bytes
     if (free := shutil.disk_usage(folder).free) < needed:
         raise OSError(f"{folder} has {free:,} bytes free, but the weights need {needed:,}; free some space first.")
-    adam = dict(recipe["adam"])
-    most, warmup = adam.pop("learning_rate"), min(recipe.get("warmup_steps", 0), steps - 1)
-    warm = {"warmup_target": most, "warmup_steps": warmup} if warmup else {}
-    rate = keras.optimizers.schedules.CosineDecay(most / 20 if warmup else most, steps - warmup, **warm)
-    model.compile(keras.optimizers.Adam(rate, **adam))
+    model.compile(optimizer_of(recipe, steps))
     started = time.perf_counter()
     epochs = next(n for n in range(max(1, steps // 200), 0, -1) if steps % n == 0)  # a line on the screen for each
     model.fit(

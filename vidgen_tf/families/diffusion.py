@@ -261,7 +261,7 @@ class Diffusion(VideoModel):
             tokens = self._block(tokens, moment)
         tokens = keras.layers.LayerNormalization(center=False, scale=False, epsilon=1e-6)(tokens[:, -math.prod(grid) :])
         scale, shift = ops.split(self._dense(2 * size, 0.01)(moment)[:, None], 2, axis=-1)
-        last = self._dense(math.prod(self.patch) * self.latent_shape[3], 0.01, dtype="float32")
+        last = self._dense(math.prod(self.patch) * self.latent_shape[3], 0.01, dtype="float32", name="last")
         tokens = last(tokens * (1 + scale) + shift)
         tokens = ops.reshape(tokens, (-1, *grid, tokens.shape[-1]))
         return keras.Model(inputs, unfolded(tokens, self.patch), name="denoiser")
@@ -337,15 +337,23 @@ class Diffusion(VideoModel):
         noise = tf.random.stateless_normal(tf.shape(latents), seeds[0])
         dice = tf.random.stateless_uniform((count, DICE), seeds[1]) if training else None
         bell = tf.random.stateless_normal((count,), seeds[2]) if training else None
-        return {"loss": self.cost(clips, latents, words, noise, dice, bell)}
+        known = self.known_in_training(clips, dice) if self.fills else None
+        return {"loss": self.cost(latents, words, known, noise, dice, bell)}
 
-    def cost(self, clips, latents, words, noise, dice=None, bell=None):
+    def known_in_training(self, clips, dice=None):
+        """What the network is told of clips in training, as in `known_of`: in half of them nothing, else what the last eight of
+        twelve dice (batch, 12) say; without dice nothing."""
+        if dice is None:
+            return self.known_of(clips, keras.ops.zeros((keras.ops.shape(clips)[0], *self.clip_shape[:3], 1)))
+        return self.known_of(clips, self._masks(dice[:, 4:]))
+
+    def cost(self, latents, words, known, noise, dice=None, bell=None):
         """The loss, on any backend of Keras, once all that is left to chance has been drawn.
 
         Args:
-            clips: (batch, *clip_shape).
-            latents: what is learned of them, (batch, *latent_shape).
+            latents: what is learned of clips, (batch, *latent_shape).
             words: int32 (batch, columns), numbers of conditions; None without a condition.
+            known: what is told of the clips, as `known_of` gives it; None without `fills`.
             noise: standard normal, of the shape of latents.
             dice: (batch, 12) uniform in [0, 1), for training; None leaves nothing out and spreads the times evenly.
             bell: (batch,) standard normal, for training.
@@ -354,15 +362,13 @@ class Diffusion(VideoModel):
         jumps = ops.zeros((count,))
         if dice is None:
             times = (ops.arange(count, dtype="float32") + 0.5) / ops.cast(count, "float32")
-            mask = ops.zeros((count, *self.clip_shape[:3], 1))
         else:
-            times, mask = self._times(bell, dice[:, 0]), self._masks(dice[:, 4:])
+            times = self._times(bell, dice[:, 0])
             words = None if words is None else ops.where(dice[:, 1:2] < self.drop, 0, words)
             if self.jumps:
                 first = ops.arange(count) < self._jumping(count)
                 drawn, moments = self._jumps(dice[:, 2], dice[:, 3])
                 jumps, times = ops.where(first, drawn, 0.0), ops.where(first, moments, times)
-        known = self.known_of(clips, mask) if self.fills else None
         signal, rate = (_beside(value, latents) for value in rates(times, self.schedule))
         x = signal * latents + rate * noise
         signal, rate = (_beside(value, latents) for value in slopes(times, self.schedule))
