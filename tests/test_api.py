@@ -150,7 +150,7 @@ def test_every_module_says_what_it_is_for_and_stays_short(path):
 def test_the_package_stays_small():
     # The exercises do not count: they are content of the lessons, and each lesson adds some.
     counted = [path for path in FILES if path.parent.name != "exercises"]
-    assert sum(path.read_text(encoding="utf-8").count("\n") for path in counted) < 9_500
+    assert sum(path.read_text(encoding="utf-8").count("\n") for path in counted) < 11_500
 
 
 NETWORKS = {"clips", "quiet", "layers", "text", "video_model"}
@@ -160,7 +160,12 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "quiet": set(),
     "metrics": {"clips"},
     "preview": {"clips"},
-    "worlds": {"clips", "metrics", "worlds", "|quiet"},
+    "scenes": {"clips"},
+    "rigid_bodies": {"clips"},
+    "worlds": {"clips", "metrics", "scenes", "rigid_bodies", "worlds", "|quiet"},
+    "materials": {"quiet"},
+    "path_tracing": {"clips", "quiet", "materials"},
+    "denoiser": NETWORKS,
     "layers": {"quiet"},
     "text": {"clips", "quiet"},
     "video_model": {"clips", "quiet", "|presets"},
@@ -168,7 +173,7 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "judge": NETWORKS,
     "autoencoder": NETWORKS,
     "tokenizer": NETWORKS,
-    "families": NETWORKS | {"adversarial", "tokenizer"},
+    "families": NETWORKS | {"adversarial", "tokenizer", "scenes", "rigid_bodies", "path_tracing"},
     "callbacks": {"clips", "quiet", "preview"},
     "presets": {"clips", "metrics", "quiet", "|"},
     "exercises": {"clips", "metrics", "exercises"},

@@ -1,0 +1,129 @@
+"""A small network that takes the noise out of a rendered picture: few samples then look like many.
+
+It does not paint. For each pixel it chooses weights for its neighbours, all from 0 to 1 and 1 in all, and the result is the
+weighted mean of their light. What tells it which neighbours belong together is free of most noise: the colour, normal and
+distance of what the camera meets first. The colour of the material is divided out before and multiplied back afterwards, so
+edges of patterns stay sharp.
+
+S. Bako et al.: Kernel-Predicting Convolutional Networks for Denoising Monte Carlo Renderings. SIGGRAPH 2017,
+https://doi.org/10.1145/3072959.3073708
+J. Lehtinen et al.: Noise2Noise: Learning Image Restoration without Clean Data. ICML 2018, https://arxiv.org/abs/1803.04189
+(why pictures that are themselves still noisy will do to learn from)
+"""
+
+import numpy as np
+
+from vidgen_tf.clips import as_array, check_count, check_seed
+from vidgen_tf.quiet import keras, tf
+
+FEATURES = 7  # color, normal, nearness
+DARK = 0.02  # is added to colours by which light is divided
+GAMMA = 2.2
+
+
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class Denoiser(keras.Model):
+    """Learns from pairs of pictures of the same view, one with few samples and one with more.
+
+    Args:
+        width: channels of its convolutions.
+        depth: how many of them, besides the last.
+        reach: how many pixels away neighbours may be, in each direction.
+        seed: of the first weights.
+
+    Raises:
+        ValueError: for counts that are none.
+    """
+
+    def __init__(self, width=32, depth=4, reach=3, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.width, self.depth = check_count(width, "width"), check_count(depth, "depth")
+        self.reach, self.seed = check_count(reach, "reach"), check_seed(seed)
+        random = keras.random.SeedGenerator(self.seed % 2**31)
+        start = keras.initializers.HeNormal(random)
+        x = inputs = keras.Input((None, None, 3 + FEATURES))
+        for layer in range(self.depth):
+            new = keras.layers.Conv2D(
+                self.width, 3 if layer else 5, padding="same", activation="relu", kernel_initializer=start
+            )(x)
+            x = new if layer == 0 else x + new
+        weights = keras.layers.Conv2D((2 * self.reach + 1) ** 2, 1, kernel_initializer=start)(x)
+        self.chooser = keras.Model(inputs, keras.ops.softmax(weights), name="chooser")
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Light and features, (batch, height, width, 3 + 7), as a picture in [0, 1]; see `light_of` for the light itself."""
+        return _shown(self.light_of(inputs[..., :3], inputs[..., 3:]))
+
+    def light_of(self, light, features):
+        """The light without its noise, (batch, height, width, 3)."""
+        color = features[..., :3]
+        there = tf.reduce_sum(tf.abs(features[..., 3:6]), axis=-1, keepdims=True) > 1e-6
+        color = tf.where(there, color, 1.0) + DARK
+        falls = light / color  # what falls on it, whatever its colour
+        weights = self.chooser(tf.concat([tf.math.log1p(falls), features], axis=-1))
+        side = 2 * self.reach + 1
+        edges = [[0, 0], [self.reach, self.reach], [self.reach, self.reach], [0, 0]]
+        wide = tf.pad(falls, edges, "SYMMETRIC")
+        height, width = tf.shape(light)[1], tf.shape(light)[2]
+        total = 0.0
+        for neighbor in range(side * side):
+            y, x = divmod(neighbor, side)
+            total += weights[..., neighbor : neighbor + 1] * wide[:, y : y + height, x : x + width]
+        return total * color
+
+    def clean(self, light: np.ndarray, features: np.ndarray) -> tf.Tensor:
+        """The light of pictures without its noise.
+
+        Args:
+            light: float32 (batch, height, width, 3), of `path_tracing.radiance`.
+            features: float32 (batch, height, width, 7), of `path_tracing.features`.
+
+        Returns:
+            float32 (batch, height, width, 3).
+
+        Raises:
+            ValueError: for other shapes.
+        """
+        light, features = as_array(light, "light"), as_array(features, "features")
+        if light.ndim != 4 or light.shape[3] != 3 or features.shape != (*light.shape[:3], FEATURES):
+            raise ValueError(
+                f"light of shape {light.shape} and features of {features.shape} came, but (batch, height, width, 3) and "
+                f"(batch, height, width, {FEATURES}) were expected."
+            )
+        return self._compiled(tf.constant(light, tf.float32), tf.constant(features, tf.float32))
+
+    @tf.function(reduce_retracing=True)
+    def _compiled(self, light, features):
+        return self.light_of(light, features)
+
+    def pairs(self, light, features, more, batch_size: int = 8) -> tf.data.Dataset:
+        """An endless dataset for `fit`: batches of (light and features, picture), mirrored by chance.
+
+        Args:
+            light: float32 (pictures, height, width, 3), with few samples.
+            features: float32 (pictures, height, width, 7).
+            more: light of the same views with more samples and other random numbers.
+            batch_size: pictures in a batch.
+        """
+        both = tf.concat([light, features], axis=-1)
+        data = tf.data.Dataset.from_tensor_slices((both, _shown(tf.constant(more))))
+        data = data.shuffle(len(both), seed=self.seed).repeat().batch(check_count(batch_size, "batch_size"))
+        flips = tf.data.Dataset.random(seed=self.seed)
+        return tf.data.Dataset.zip(data, flips).map(_mirrored).prefetch(2)
+
+    def get_config(self):
+        return {"width": self.width, "depth": self.depth, "reach": self.reach, "seed": self.seed, "name": self.name}
+
+
+def _shown(light):
+    """Light as it is seen on a screen, from 0 to 1."""
+    return (1 - tf.exp(-light) + 1e-6) ** (1 / GAMMA)
+
+
+def _mirrored(pair, dice):
+    """Both pictures of a pair with left and right, and with rows and columns, swapped or not."""
+    for axes, bit in (((2,), 1), ((1,), 2)):
+        swap = (dice // bit) % 2 == 0
+        pair = tuple(tf.cond(swap, lambda p=p, a=axes: tf.reverse(p, a), lambda p=p: p) for p in pair)
+    return pair
