@@ -326,6 +326,27 @@ def test_fixed_clips_come_with_their_captions(folder, tmp_path):
         assert caption.decode() == sample.captions[place]
 
 
+def test_seen_and_held_out_captions_are_scored_apart():
+    asked = []
+
+    class Painter:
+        conditional, compiled = True, True
+
+        def generate(self, count, condition, *, seed):
+            asked.append(condition)
+            return (
+                vidgen_tf.Shapes().render(condition, seed).clips
+                if len(asked) == 1
+                else np.zeros((count, 16, 32, 32, 3), "float32")
+            )
+
+    recipe = {"world": "Shapes", "world_config": {"part": "train"}, "test_config": {"part": "test"}, "seed": 4}
+    scores = presets.scores_of(Painter(), recipe | {"test_clips": 12, "seen_clips": 10})
+    assert asked == [vidgen_tf.Shapes(part=part).sample_captions(n, 5) for part, n in (("test", 12), ("train", 10))]
+    assert scores["caption"] == scores["caption_but_size"] == 1
+    assert scores["seen_caption"] == scores["seen_caption_but_size"] == 0
+
+
 def test_a_recipe_names_its_optimizer():
     muon = {
         "name": "Muon",

@@ -110,7 +110,8 @@ def _fixed(world, recipe: dict, part: str) -> tf.data.Dataset:
 def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
     """How good a trained model is on its recipe's test world. With `test_steps`: what `evaluate` says over as many batches;
     with `test_on`, (clips, seed), over those clips.
-    With `test_clips`: what the world says of as many new clips; and if the recipe names a judge, Fréchet distances in its
+    With `test_clips`: what the world says of as many new clips; with `seen_clips`, "seen_…", of as many for what the world
+    that it was trained on asks for; and if the recipe names a judge, Fréchet distances in its
     features, to as many real clips: "frechet" of the new clips, and, to compare, "frechet_frozen" of real clips that
     stand still, and "frechet_real" of other real clips: chance alone."""
     import vidgen_tf
@@ -131,6 +132,11 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
         asked = world.sample(count, seed).captions if model.conditional else None
         clips = model.generate(count, asked, seed=seed)
         scores |= world.scores(clips, asked or ())
+        if "seen_clips" in recipe:
+            known = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
+            asked = known.sample(recipe["seen_clips"], seed).captions
+            found = known.scores(model.generate(len(asked), asked, seed=seed), asked)
+            scores |= {f"seen_{key}": value for key, value in found.items()}
         if "judge" in recipe:
             features = load(recipe["judge"]).features
             real, others = (world.sample(count, seed + more).clips for more in (1, 2))

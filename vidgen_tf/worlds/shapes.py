@@ -307,13 +307,14 @@ class Shapes(World):
     def scores(self, clips: np.ndarray, captions: Sequence[str] = ()) -> dict[str, float]:
         """Shares from 0 to 1 of made clips, by what is read from them: "permanence" (one and the same thing in all
         frames) and "combinations": of all pairs of colour and shape, those that occur. For clips made for captions also
-        "caption" (all that it says is so) and one share for each label."""
+        "caption" (all that it says is so), "caption_but_size", and one share for each label."""
         reading = self.read(clips)
         labels = ("color", "shape", "size", "motion")
         pairs = (reading["color"] * len(SHAPES) + reading["shape"])[(reading["color"] >= 0) & (reading["shape"] >= 0)]
         shares = {"permanence": object_permanence(reading).mean()}
         if len(captions):
             shares |= {"caption": agrees(captions, reading).mean()}
+            shares |= {"caption_but_size": agrees(captions, reading, ("color", "shape", "motion")).mean()}
             shares |= {label: agrees(captions, reading, (label,)).mean() for label in labels}
         shares["combinations"] = mode_coverage(pairs, len(COLORS) * len(SHAPES))
         return {name: float(share) for name, share in shares.items()}
