@@ -175,6 +175,7 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "tokenizer": NETWORKS,
     "families": NETWORKS | {"adversarial", "tokenizer", "scenes", "rigid_bodies", "path_tracing"},
     "callbacks": {"clips", "quiet", "preview"},
+    "panel": {"clips", "preview", "video_model"},
     "presets": {"clips", "metrics", "quiet", "|"},
     "exercises": {"clips", "metrics", "exercises"},
     "__main__": {"clips", "|", "|presets", "|quiet", "|worlds"},

@@ -44,7 +44,7 @@ from vidgen_tf.clips import as_array, check_clips, check_count, check_number, ch
 from vidgen_tf.layers import folded, unfolded
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary, attend, positions, text_encoder
-from vidgen_tf.video_model import VideoModel, batches, check_clip_shape, draw_seed
+from vidgen_tf.video_model import BATCH, VideoModel, batches, check_clip_shape, draw_seed
 
 SCHEDULES = ("linear", "cosine", "ddpm")
 PREDICTIONS = ("noise", "clip", "velocity")
@@ -439,7 +439,7 @@ class Diffusion(VideoModel):
     # What it is used for.
 
     def generate(
-        self, count, condition=None, *, seed, known=None, mask=None, sampler=None, steps=None, guidance=None
+        self, count, condition=None, *, seed, known=None, mask=None, sampler=None, steps=None, guidance=None, watch=None
     ) -> np.ndarray:
         """New clips: the same seed gives the same clips.
 
@@ -454,6 +454,7 @@ class Diffusion(VideoModel):
             steps: jumps from noise to clip; None takes the setting's, or 4 jumps.
             guidance: how far to go towards the condition: 1 as far as the network says; others than 1 take two evaluations
                 each. None takes the model's. Not with the sampler "jumps", which has learned it.
+            watch: called after each step of up to 64 clips, with how many steps are done and how many there are in all.
 
         Returns:
             float32 (count, time, height, width, channels), values in [-1, 1].
@@ -462,7 +463,7 @@ class Diffusion(VideoModel):
             ValueError: for anything else.
         """
         settings = self._settings(count, condition, known, mask, sampler, steps, guidance)
-        made = super().generate(count, condition, seed=seed, **settings)
+        made = super().generate(count, condition, seed=seed, watch=watch, **settings)
         return _kept(made, settings)
 
     def _settings(self, count, condition, known, mask, sampler, steps, guidance) -> dict:
@@ -509,8 +510,8 @@ class Diffusion(VideoModel):
             )
         return known, np.broadcast_to(mask, (count, *shape))[..., None]
 
-    def draw(self, count, condition, seed, **settings):
-        return self._looks(count, condition, seed, 1, **settings)[-1]
+    def draw(self, count, condition, seed, watch, **settings):
+        return self._looks(count, condition, seed, 1, watch, **settings)[-1]
 
     def trajectory(
         self, count, condition=None, *, seed, shown, known=None, mask=None, sampler=None, steps=None, guidance=None
@@ -536,10 +537,10 @@ class Diffusion(VideoModel):
                 f"shown is {shown}, but there are {settings['steps']} steps; show at most as many moments."
             )
         check_values((shown, count, *self.clip_shape), "the clips")
-        found = self._looks(count, self.check_condition(condition, count), seed, shown, **settings)
+        found = self._looks(count, self.check_condition(condition, count), seed, shown, None, **settings)
         return _kept(self.check_finite(found), settings)
 
-    def _looks(self, count, condition, seed, shown, known, mask, sampler, steps, guidance) -> np.ndarray:
+    def _looks(self, count, condition, seed, shown, watch, known, mask, sampler, steps, guidance) -> np.ndarray:
         """As `trajectory`, of arguments that are checked."""
         words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count).numpy()
         noise = tf.random.stateless_normal((count, *self.latent_shape), draw_seed(seed)).numpy()
@@ -547,15 +548,16 @@ class Diffusion(VideoModel):
             known, mask = np.zeros((count, *self.clip_shape), np.float32), np.zeros((*self.clip_shape[:3], 1), bool)
         mask = None if mask is None else np.broadcast_to(mask, (count, *self.clip_shape[:3], 1)).astype(np.float32)
         looks = {round((look + 1) * steps / shown) for look in range(shown)}
-        parts = []
+        parts, numbers, every = [], itertools.count(1), steps * -(-count // BATCH)
+        done = (lambda: watch(next(numbers), every)) if watch else lambda: None
         for number, (x, part) in enumerate(zip(batches(noise), batches(np.arange(count)), strict=True)):
             fresh = tf.random.fold_in(draw_seed(seed), number + 1)
             told = self.known_of(known[part], mask[part]) if self.fills else None
             asked = (None if words is None else words[part], told)
-            parts.append(self._sample(tf.constant(x), *asked, fresh, sampler, steps, guidance, looks))
+            parts.append(self._sample(tf.constant(x), *asked, fresh, sampler, steps, guidance, looks, done))
         return np.concatenate(parts, axis=1)
 
-    def _sample(self, x, words, known, fresh, sampler, steps, guidance, looks) -> np.ndarray:
+    def _sample(self, x, words, known, fresh, sampler, steps, guidance, looks, done) -> np.ndarray:
         """From noise to clips, step by step; see `trajectory`."""
         times = np.linspace(1, 0, steps + 1, dtype=np.float32)
         times = times if sampler == "jumps" else self._shifted(times)
@@ -579,6 +581,7 @@ class Diffusion(VideoModel):
                 x += new * tf.random.stateless_normal(tf.shape(x), key)
             else:
                 x = signal * clip + rate * noise
+            done()
             if step + 1 in looks:
                 seen.append(clip if self.autoencoder is None else self.autoencoder.clips_of(clip))
         return np.stack([np.clip(each, -1, 1) for each in seen])

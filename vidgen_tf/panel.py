@@ -1,0 +1,210 @@
+"""A platform in miniature: a prompt goes in, a clip comes out, stands in a gallery, and can be taken away as a file.
+
+`Studio` does the work and knows nothing of widgets, so that a test or another screen can use it as well; `panel` puts
+widgets on it. What does not work is answered on the panel in one sentence, and what was made before stays.
+"""
+
+import base64
+import html
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vidgen_tf import preview
+from vidgen_tf.clips import check_count, write_clip
+from vidgen_tf.video_model import VideoModel
+
+KINDS = {"mp4": "video/mp4", "gif": "image/gif", "png": "image/png"}
+LONGEST = 200  # characters of a prompt
+
+
+@dataclass(frozen=True)
+class Made:
+    """A clip that was made, and what for.
+
+    Attributes:
+        prompt, seed, steps, guidance: what was asked for.
+        clip: float32 (time, height, width, channels) in [-1, 1].
+        fps: frames per second of its files.
+    """
+
+    prompt: str
+    seed: int
+    steps: int
+    guidance: float | None
+    clip: np.ndarray
+    fps: float = 12
+
+    @property
+    def name(self) -> str:
+        """For a file, without an ending: letters, digits and hyphens only."""
+        letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in self.prompt.lower())
+        return f"{letters[:60].strip('-')}-{self.seed}"
+
+    def file(self, kind: str) -> bytes:
+        """The clip as the bytes of an mp4, a gif or an animated png.
+
+        Raises:
+            ValueError: for another kind.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"kind is {kind!r}, but one of {', '.join(KINDS)} was expected.")
+        with tempfile.TemporaryDirectory() as folder:
+            return write_clip(Path(folder) / f"clip.{kind}", self.clip, self.fps).read_bytes()
+
+
+class Studio:
+    """Makes clips for prompts, and keeps the newest.
+
+    Args:
+        model: a `Diffusion` that was trained on sentences.
+        examples: sentences as they should be; completions follow them.
+        check: called with a prompt; raises ValueError if it is no sentence. None takes all sentences of known words.
+        kept: how many clips the gallery holds.
+
+    Attributes:
+        gallery: what was made, the newest first.
+
+    Raises:
+        ValueError: for a model that takes no sentences.
+    """
+
+    def __init__(
+        self,
+        model: VideoModel,
+        examples: Sequence[str] = (),
+        check: Callable[[str], object] | None = None,
+        kept: int = 8,
+    ):
+        vocabulary = getattr(model, "vocabulary", None)
+        if vocabulary is None or not vocabulary.textual:
+            raise ValueError(
+                f"model is {model!r:.60}, but one that takes sentences was expected; build it with their words."
+            )
+        self.model, self.check, self.kept = model, check, check_count(kept, "kept")
+        self.gallery: list[Made] = []
+        self._next: dict[str, dict[str, None]] = {}
+        for example in examples:
+            words = ["", *example.split()]
+            for word, following in zip(words, [*words[1:], None], strict=True):
+                self._next.setdefault(word, {}).update({following: None} if following else {})
+
+    def completions(self, prompt: str, most: int = 12) -> list[str]:
+        """The prompt with its last word completed, or with a next one, as the examples go on; at most so many."""
+        words = prompt.lower().split()
+        begun = words.pop() if words and not prompt.endswith(" ") else ""
+        known = (
+            self._next.get(words[-1] if words else "", {}) if self._next else dict.fromkeys(self.model.vocabulary.known)
+        )
+        return [" ".join([*words, word]) for word in known if word.startswith(begun)][:most]
+
+    def make(
+        self,
+        prompt: str,
+        seed: int = 0,
+        steps: int | None = None,
+        guidance: float | None = None,
+        watch: Callable[[int, int], None] | None = None,
+    ) -> Made:
+        """A clip for a prompt; it also goes into the gallery.
+
+        Args:
+            prompt: a sentence; capitals, spaces and a full stop do no harm.
+            seed: another one makes another clip.
+            steps, guidance: with neither, as the model does it best; else by Euler's steps, as in `Diffusion.generate`.
+            watch: called after each step with (how many are done, how many there are).
+
+        Raises:
+            ValueError: for an empty or overlong prompt, an unknown word, or no sentence.
+        """
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise ValueError("The prompt is empty; write what shall be seen, such as 'a red circle moves left'.")
+        if len(prompt) > LONGEST:
+            raise ValueError(
+                f"The prompt has {len(prompt)} characters, but {LONGEST} at most were expected; shorten it."
+            )
+        prompt = " ".join(prompt.lower().strip().removesuffix(".").split())
+        self.model.check_condition([prompt], 1)
+        if self.check is not None:
+            self.check(prompt)
+        way = {} if steps is None and guidance is None else {"sampler": "euler", "steps": steps, "guidance": guidance}
+        clip = self.model.generate(1, [prompt], seed=seed, watch=watch, **way)[0]
+        made = Made(prompt, seed, steps, guidance, clip)
+        self.gallery = [made, *self.gallery][: self.kept]
+        return made
+
+
+def panel(studio: Studio):
+    """Widgets for a studio: prompt with completions, seed, steps, guidance, progress, gallery, downloads.
+
+    Returns:
+        An `ipywidgets.VBox` with the attributes `prompt`, `seed`, `best`, `steps`, `guidance`, `button`, `progress`,
+        `answer`, `gallery`.
+
+    Raises:
+        ImportError: without ipywidgets.
+    """
+    try:
+        import ipywidgets as widgets
+    except ImportError:
+        raise ImportError('The panel needs ipywidgets; install it with: pip install "vidgen-tf[lab]"') from None
+
+    wide = widgets.Layout(width="420px")
+    prompt = widgets.Combobox(
+        placeholder="a red circle moves left", description="prompt", options=studio.completions(""), layout=wide,
+        continuous_update=True, ensure_option=False,
+    )  # fmt: skip
+    seed = widgets.BoundedIntText(0, 0, 2**31 - 1, description="seed")
+    best = widgets.Checkbox(True, description="few trained jumps", indent=False)
+    steps = widgets.IntSlider(16, 1, 50, description="steps", disabled=True, layout=wide)
+    guidance = widgets.FloatSlider(2.0, min=1, max=10, step=0.5, description="guidance", disabled=True, layout=wide)
+    button = widgets.Button(description="generate", button_style="primary", icon="film")
+    progress = widgets.IntProgress(0, 0, 1, layout=wide)
+    answer, gallery = widgets.HTML(), widgets.HBox(layout=widgets.Layout(flex_flow="row wrap"))
+
+    def complete(change):
+        prompt.options = studio.completions(change["new"])
+
+    def choose(change):
+        steps.disabled = guidance.disabled = change["new"]
+
+    def watch(done, of):
+        progress.max, progress.value = of, done
+
+    def make(_):
+        button.disabled, progress.value, answer.value = True, 0, ""
+        try:
+            way = {} if best.value else {"steps": steps.value, "guidance": guidance.value}
+            studio.make(prompt.value, seed.value, watch=watch, **way)
+            gallery.children = [_card(widgets, made) for made in studio.gallery]
+        except (ValueError, OSError) as error:
+            answer.value = f"<b>{html.escape(str(error))}</b>"
+        finally:
+            button.disabled = False
+
+    prompt.observe(complete, "value")
+    best.observe(choose, "value")
+    button.on_click(make)
+    box = widgets.VBox([prompt, widgets.HBox([seed, best]), steps, guidance, button, progress, answer, gallery])
+    for name, widget in (
+        ("prompt", prompt), ("seed", seed), ("best", best), ("steps", steps), ("guidance", guidance),
+        ("button", button), ("progress", progress), ("answer", answer), ("gallery", gallery),
+    ):  # fmt: skip
+        setattr(box, name, widget)
+    return box
+
+
+def _card(widgets, made: Made):
+    """A clip of the gallery, with its prompt and links to its files."""
+    picture = widgets.Image(value=preview.animation(made.clip, side=160).png, format="png", width=160)
+    links = " ".join(
+        f'<a download="{made.name}.{kind}" href="data:{mime};base64,{base64.b64encode(made.file(kind)).decode()}">{kind}</a>'
+        for kind, mime in KINDS.items()
+    )
+    told = widgets.HTML(
+        f"{html.escape(made.prompt)}<br>seed {made.seed}: {links}", layout=widgets.Layout(width="170px")
+    )
+    return widgets.VBox([picture, told])
