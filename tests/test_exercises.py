@@ -964,6 +964,134 @@ ANSWERS = {
             (lambda x, clips, signal, noise, known, mask: x[0], "each row"),
         ],
     ),
+    "09.1": (
+        [
+            lambda origin, direction, height: _to_floor(origin, direction, height),
+            lambda origin, direction, height: np.array(
+                [
+                    (height - o[1]) / d[1] if d[1] and (height - o[1]) / d[1] > 0 else np.inf
+                    for o, d in zip(origin, direction, strict=True)
+                ]
+            ),
+        ],
+        [
+            (lambda origin, direction, height: (height - origin[:, 1]) / direction[:, 1], "away from it never meet"),
+            (lambda origin, direction, height: np.abs((height - origin[:, 1]) / direction[:, 1]), "behind the ray"),
+            (lambda origin, direction, height: -_to_floor(origin, direction, height), "sign is turned"),
+            (
+                lambda origin, direction, height: np.nan_to_num(_to_floor(origin, direction, height), posinf=0),
+                "0 would be the nearest",
+            ),
+            (
+                lambda origin, direction, height: np.nan_to_num(_to_floor(origin, direction, height), posinf=-1),
+                "-1 would be the nearest",
+            ),
+            (
+                lambda origin, direction, height: np.where(
+                    direction[:, 1] < 0, _to_floor(origin, direction, height), np.inf
+                ),
+                "from below",
+            ),
+            (lambda origin, direction, height: _to_floor(origin, direction, 0.0), "where is the height"),
+            (
+                lambda origin, direction, height: _to_floor(origin, direction, height)[:, None],
+                "one distance for each ray",
+            ),
+            (lambda origin, direction, height: 1 + _to_floor(origin, direction, height), "solve"),
+        ],
+    ),
+    "09.2": (
+        [lambda *given: _lamp_light(*given), lambda *given: np.float32(_lamp_light(*given))],
+        [
+            (lambda *given: _lamp_light(*given, ground=False), "cosine at the point"),
+            (lambda *given: _lamp_light(*given, front=False), "cosine at the lamp"),
+            (lambda *given: _lamp_light(*given, power=0), "divide by the square"),
+            (lambda *given: _lamp_light(*given, power=1), "not the distance"),
+            (lambda *given: _lamp_light(*given) / given[4], "1 / area"),
+            (lambda *given: _lamp_light(*given) / given[4] ** 2, "one divides by it"),
+            (lambda *given: _lamp_light(*given) * np.pi, "color / π"),
+            (lambda *given: _lamp_light(*given) * len(given[2]), "not the sum"),
+            (lambda *given: _lamp_light(*given) / given[6], "where is the color"),
+            (lambda *given: _lamp_light(*given) / given[5], "where is the radiance"),
+            (lambda *given: _lamp_light(*given, cut=lambda value: value), "below the ground"),
+            (lambda *given: _lamp_light(*given, cut=np.abs), "do not turn their sign"),
+            (lambda *given: _lamp_light(*given[:3], -given[3], *given[4:]), "turn the sign"),
+            (lambda *given: np.full(50, _lamp_light(*given)), "one number"),
+            (lambda *given: 1.0, "mean of color"),
+        ],
+    ),
+    "09.3": (
+        [
+            lambda weight, dice, most: _roulette(weight, dice, np.minimum(weight.max(axis=1), most)),
+            lambda weight, dice, most: np.array(
+                [
+                    w / min(max(w), most) if die < min(max(w), most) else 0 * w
+                    for w, die in zip(weight, dice, strict=True)
+                ]
+            ),
+        ],
+        [
+            (
+                lambda weight, dice, most: weight * (dice < np.minimum(weight.max(axis=1), most))[:, None],
+                "must count more",
+            ),
+            (
+                lambda weight, dice, most: _roulette(
+                    weight, dice, np.minimum(weight.max(axis=1), most), lambda c: 1 / c
+                ),
+                "loses light twice",
+            ),
+            (
+                lambda weight, dice, most: _roulette(
+                    weight, dice, np.minimum(weight.max(axis=1), most), lambda c: 1 - c
+                ),
+                "not to end",
+            ),
+            (
+                lambda weight, dice, most: _roulette(weight, dice, np.minimum(weight.mean(axis=1), most)),
+                "not their mean",
+            ),
+            (
+                lambda weight, dice, most: _roulette(weight, dice, np.minimum(weight.min(axis=1), most)),
+                "not the smallest",
+            ),
+            (lambda weight, dice, most: _roulette(weight, dice, weight.max(axis=1)), "at most `most`"),
+            (lambda weight, dice, most: _roulette(weight, dice, np.minimum(weight.max(axis=1), 1)), "at most `most`"),
+            (lambda weight, dice, most: _roulette(weight, dice, np.full(len(dice), most)), "dark paths"),
+            (
+                lambda weight, dice, most: _roulette(weight, dice, np.maximum(weight.max(axis=1), most)),
+                "smaller of the two",
+            ),
+            (
+                lambda weight, dice, most: (
+                    weight
+                    / np.minimum(weight.max(axis=1), most)[:, None]
+                    * (dice < np.minimum(weight.max(axis=1), most))[:, None]
+                ),
+                "NaN",
+            ),
+            (lambda weight, dice, most: weight[0], "same shape"),
+            (lambda weight, dice, most: 0.5 * weight, "largest colour"),
+        ],
+    ),
+    "09.4": (
+        [lambda *given: _bounce(*given), lambda *given: np.stack(_bounce(*given))],
+        [
+            (lambda *given: _bounce(*given[:5], 0.0), "where is the friction"),
+            (lambda *given: _bounce(*given, most=np.inf), "strong enough"),
+            (lambda *given: _bounce(*given, ease=1.0), "2/7"),
+            (lambda *given: _bounce(*given, turns=0.0), "spinning ball moves too"),
+            (lambda *given: _bounce(*given, always=True), "smaller of the two"),
+            (lambda *given: _bounce(*given[:4], 0.0, given[5]), "where is the restitution"),
+            (lambda *given: _bounce(*given[:4], given[4] - 1, given[5]), "one part to stop"),
+            (lambda *given: _bounce(*given, sign=-1), "against the slip"),
+            (lambda *given: _bounce(*given, leaves=False), "already leaving"),
+            (lambda *given: (_bounce(*given)[0], given[1]), "also change the spin"),
+            (lambda *given: (_bounce(*given)[0], -_bounce(*given)[1]), "arm × impulse"),
+            (lambda *given: _bounce(*given)[0], "two vectors"),
+            (lambda *given: given[:2], "across the wall"),
+        ],
+    ),
 }
 
 
@@ -1074,6 +1202,55 @@ def _undone(points, pose):
     x, y = (points - np.asarray(pose[:2])).T
     turn = np.array([[np.cos(pose[3]), np.sin(pose[3])], [-np.sin(pose[3]), np.cos(pose[3])]])
     return (turn @ [x, y]).T / np.exp(pose[2])
+
+
+def _to_floor(origin, direction, height):
+    with np.errstate(all="ignore"):
+        distance = (height - origin[:, 1]) / direction[:, 1]
+    return np.where(np.isfinite(distance) & (distance > 0), distance, np.inf)
+
+
+def _lamp_light(point, normal, places, lamp_normal, area, radiance, color, ground=True, front=True, power=2, cut=None):
+    cut = (lambda value: np.maximum(value, 0)) if cut is None else cut
+    way = places - point
+    distance = np.linalg.norm(way, axis=1)
+    into = way / distance[:, None]
+    cosine = cut(into @ normal) if ground else 1
+    return (
+        np.mean(color / np.pi * radiance * cosine * (cut(-into @ lamp_normal) if front else 1) / distance**power) * area
+    )
+
+
+def _roulette(weight, dice, chance, by=lambda chance: chance):
+    lives = dice < chance
+    return np.where(lives[:, None], weight / by(np.where(lives, chance, 0.5))[:, None], 0)
+
+
+def _bounce(
+    velocity,
+    spin,
+    normal,
+    radius,
+    restitution,
+    friction,
+    most=None,
+    ease=2 / 7,
+    turns=1.0,
+    always=False,
+    sign=1,
+    leaves=True,
+):
+    approach, arm = -velocity @ normal, -radius * normal
+    if approach <= 0 and leaves:
+        return velocity, spin
+    push = (1 + restitution) * approach
+    slip = velocity + approach * normal + turns * np.cross(spin, arm)
+    speed = max(np.linalg.norm(slip), 1e-12)
+    rub = friction * push if most is None else most
+    rub = rub if always else min(rub, ease * speed)
+    spun = spin * (turns if turns else 0)
+    impulse = push * normal - sign * rub * slip / speed
+    return velocity + impulse, spun + np.cross(arm, impulse) / (0.4 * radius**2)
 
 
 def cases(kind: int) -> list:

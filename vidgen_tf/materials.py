@@ -111,13 +111,13 @@ TABLE = 32  # entries along each side of the table
 
 @functools.cache
 def albedo_table() -> np.ndarray:
-    """What a metal of colour 1 sends back in all after a single scattering, float32 (roughness, cosine), from (i + 0.5) / 32."""
-    middles = (np.arange(TABLE) + 0.5) / TABLE
-    cosine, u, v = np.meshgrid(middles, *[(np.arange(48) + 0.5) / 48] * 2, indexing="ij")
+    """What a metal of colour 1 sends back in all after a single scattering, float32 (roughness, cosine), each evenly from 0 to 1."""
+    values = np.maximum(np.linspace(0, 1, TABLE), 0.005)
+    cosine, u, v = np.meshgrid(values, *[(np.arange(48) + 0.5) / 48] * 2, indexing="ij")
     out = np.stack([np.sqrt(1 - cosine**2), 0 * cosine, cosine]).reshape(3, -1)
     out, dice = (tf.constant(values, tf.float32) for values in (out, np.stack([u, v]).reshape(2, -1)))
     rows = []
-    for roughness in middles:
+    for roughness in values:
         rough = tf.fill(dice[0].shape, np.float32(roughness))
         normal = visible_normal(out, rough, dice)
         up = 2 * dot(out, normal) * normal[2] - out[2]  # of the reflected ray
@@ -130,7 +130,7 @@ def _albedo(roughness, cosine):
     """The table, bilinear."""
     with tf.init_scope():  # outside of the graph that is being traced
         table = albedo_table().reshape(-1)
-    row, column = (tf.clip_by_value(value * TABLE - 0.5, 0.0, TABLE - 1.001) for value in (roughness, cosine))
+    row, column = (tf.clip_by_value(value * (TABLE - 1), 0.0, TABLE - 1.001) for value in (roughness, cosine))
     i, j = tf.floor(row), tf.floor(column)
     start = tf.cast(i * TABLE + j, tf.int32)
     corners = [tf.gather(table, start + step) for step in (0, 1, TABLE, TABLE + 1)]

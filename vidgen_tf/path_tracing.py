@@ -174,8 +174,8 @@ def surface_at(scene: dict, point, time, thing):
 def material_at(scene: dict, thing, place) -> dict:
     """What things are made of at a place: color and glow (3, rays), kind, roughness, index, compensated (rays,)."""
     rows = tf.gather(scene["material"], thing, axis=1)
-    squares = tf.reduce_sum(tf.floor(place / rows[12]), axis=0)
-    odd = tf.math.floormod(squares, 2.0) > 0.5
+    squares = tf.reduce_sum(tf.floor(place / tf.where(rows[12] > 0, rows[12], 1.0)), axis=0)
+    odd = (rows[12] > 0) & (tf.math.floormod(squares, 2.0) > 0.5)
     return {
         "color": tf.where(odd, rows[3:6], rows[:3]), "glow": rows[6:9], "kind": tf.cast(rows[9], tf.int32),
         "roughness": rows[10], "index": rows[11], "compensated": rows[13],

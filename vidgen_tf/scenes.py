@@ -380,7 +380,8 @@ def pack(scene: Scene, frames: int) -> dict[str, np.ndarray]:
         solid_position, solid_velocity (frames, solids, 3); solid_turn (…, 3, 3); solid_normals (frames, solids, 6, 3);
         solid_offsets (frames, solids, 6): the faces' normals, turned, and their distances from the position;
         sheet_position, sheet_side, sheet_other (sheets, 3), the last two of length 1; sheet_half (sheets, 2);
-        color, second, glow (things, 3); surface (things, 5): number of the kind, roughness, index, scale, compensated;
+        color, second, glow (things, 3); surface (things, 5): number of the kind, roughness, index, scale (0 for
+        one color), compensated;
         lights (lamps,) numbers of the things that glow, as floats;
         camera (frames, 4, 3): position, right, up, forward; lens (frames, 4): tangent of half the field of view, aperture,
         focus, shutter; sky (2, 3): horizon and zenith; exposure ().
@@ -448,7 +449,10 @@ def _pack_sheets(sheets: list) -> dict[str, np.ndarray]:
 
 
 def _pack_materials(materials: list[Material]) -> dict[str, np.ndarray]:
-    surface = [[KINDS.index(m.kind), m.roughness, m.index, m.scale, m.compensated] for m in materials]
+    surface = [
+        [KINDS.index(m.kind), m.roughness, m.index, 0 if m.second is None else m.scale, m.compensated]
+        for m in materials
+    ]
     second = [m.color if m.second is None else m.second for m in materials]
     return {
         "color": np.array([m.color for m in materials]), "second": np.array(second),

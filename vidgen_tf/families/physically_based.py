@@ -150,7 +150,7 @@ def thrown_balls(frames: int, seed: int) -> Scene:
     dice = np.random.default_rng(check_seed(seed))
     count = int(dice.integers(3, 6))
     radius = dice.uniform(0.4, 0.75, count)
-    angle = 2 * np.pi * (np.arange(count) + dice.uniform(-0.25, 0.25, count)) / count
+    angle = 2 * np.pi * (np.arange(count) + dice.uniform(-0.1, 0.1, count)) / count
     around = np.stack([np.cos(angle), np.zeros(count), np.sin(angle)], 1)
     start = 2.0 * around + np.stack([np.zeros(count), radius + dice.uniform(0.0, 2.0, count), np.zeros(count)], 1)
     aim = -around * dice.uniform(2.0, 4.0, (count, 1)) + dice.normal(0, 0.3, (count, 3)) * [1, 0, 1]
@@ -160,10 +160,12 @@ def thrown_balls(frames: int, seed: int) -> Scene:
         for ball, material in enumerate(_materials(count, dice))
     ]
     tiles = Material((0.62, 0.60, 0.56), second=(0.22, 0.23, 0.26), scale=1.0)
-    lamp = Rectangle((1.5, 6.0, 2.0), (1.5, 0.0, 0.0), (0.0, 0.0, 1.5), glowing((14.0, 13.0, 11.5)))
+    lamp = Rectangle((1.5, 6.0, 2.0), (2.2, 0.0, 0.0), (0.0, 0.0, 2.2), glowing((7.5, 7.0, 6.2)))
     path = orbit((0, 0.9, 0), 7.5, 2.2, max(frames, 2), turns=dice.uniform(-0.15, 0.15), start=dice.random())[:frames]
     camera = Camera(path, (0, 0.7, 0), 34, aperture=0.05, shutter=0.5)
-    return Scene((floor(tiles), *balls, lamp), camera, zenith=(0.10, 0.20, 0.50), horizon=(0.55, 0.60, 0.68))
+    return Scene(
+        (floor(tiles), *balls, lamp), camera, zenith=(0.10, 0.20, 0.50), horizon=(0.55, 0.60, 0.68), exposure=1.2
+    )
 
 
 def _materials(count: int, dice: np.random.Generator) -> list[Material]:

@@ -76,9 +76,9 @@ def _scene(things: tuple[Thing, ...], frames: int, fps: float, kind: str, dice: 
         color = ((PALETTE[COLORS.index(thing.color)].astype(float) + 1) / 2) ** 2.2
         material = Material(tuple(color), kind, roughness=0.2)
         solids += _solid(thing.shape, path, radius, material, turn)
-    lamp = Rectangle((-1.0, 6.5, 4.0), (2.0, 0.0, 0.0), (0.0, -1.0, 1.6), glowing(7.0))
+    lamp = Rectangle((-1.0, 6.5, 4.0), (2.0, 0.0, 0.0), (0.0, -1.0, 1.6), glowing(11.0))
     camera = Camera((0.0, 2.3, 9.0), (0.0, 1.75, 0.0), 28.7, shutter=0.3)
-    return Scene((floor(Material(GRAY)), *solids, lamp), camera, zenith=(0.5,) * 3, horizon=(0.5,) * 3)
+    return Scene((floor(Material(GRAY)), *solids, lamp), camera, zenith=(0.35,) * 3, horizon=(0.35,) * 3)
 
 
 def _path(thing: Thing, lane: float, radius: np.ndarray, frames: int, fps: float, dice) -> tuple:

@@ -1,0 +1,171 @@
+"""The path tracer against Mitsuba 3, on the same scene in one run: python benchmarks/physically_based.py
+
+Mitsuba is no dependency of the kit; install it by hand for this: python -m pip install mitsuba. Its variant `llvm_ad_rgb` also needs
+the LLVM library of the system (Debian: apt install libllvm15); where there is none its row is left out.
+
+First agreement: both render the same scene (diffuse, rough metal without compensation, mirror, glass, box, lamps, sky, a lens) with
+SAMPLES paths a pixel, and the root of the mean squared difference of linear light is printed in per cent of the mean light, beside
+that of two renderings of our own with other seeds, which is noise alone. Then speed: pictures of the same size are
+rendered in turns, and medians of ratios are printed, in processor time, so that they hold on a busy machine too. Both follow the
+same paths, so the ratio of their rays per second is that of their times for one picture.
+"""
+
+import statistics
+import time
+
+import numpy as np
+
+from vidgen_tf.path_tracing import rendered
+from vidgen_tf.scenes import Box, Camera, Material, Rectangle, Scene, Sphere, glowing, pack, turned
+
+SIDE, SAMPLES, BOUNCES = 32, 4096, 12
+SPEED_SIDE, SPEED_SAMPLES, ROUNDS = 128, 32, 5
+SKY = (0.4, 0.5, 0.7)
+
+
+def scene() -> Scene:
+    """Every material, both kinds of lamps, a sky of one colour, and a lens."""
+    return Scene(
+        (
+            Rectangle((0, 0, 0), (6, 0, 0), (0, 0, -6), Material((0.6, 0.6, 0.55))),
+            Rectangle((0, 2, -3), (6, 0, 0), (0, 2, 0), Material((0.3, 0.5, 0.3))),
+            Sphere((-1.6, 0.7, 0.3), 0.7, Material((0.8, 0.15, 0.1))),
+            Sphere((0.0, 0.7, 0.8), 0.7, Material((1.0, 1.0, 1.0), "glass")),
+            Sphere((1.6, 0.7, 0.3), 0.7, Material((0.95, 0.75, 0.4), "metal", roughness=0.3, compensated=False)),
+            Sphere((-2.6, 0.5, -1.2), 0.5, Material((0.9, 0.9, 0.9), "mirror")),
+            Box((0.6, 0.6, -1.4), (0.6, 0.6, 0.4), Material((0.2, 0.3, 0.7)), turned((0, 1, 0), 0.6)),
+            Rectangle((0, 5, 1), (2, 0, 0), (0, 0, 2), glowing(5.0)),
+            Sphere((3.0, 2.5, -1), 0.6, glowing((6.0, 4.0, 2.0))),
+        ),
+        Camera((0, 2.2, 7), (0, 0.8, 0), 36, aperture=0.08),
+        zenith=SKY,
+        horizon=SKY,
+    )
+
+
+def for_mitsuba(scene: Scene, side: int, samples: int) -> dict:
+    """The scene as Mitsuba's dictionary; only what `scene()` uses."""
+    import mitsuba as mi
+
+    camera, move = scene.camera, mi.ScalarTransform4f
+    distance = float(np.linalg.norm(np.subtract(camera.look_at, camera.position)))
+    made = {
+        "type": "scene",
+        "integrator": {"type": "path", "max_depth": BOUNCES + 1, "rr_depth": 5},
+        "sky": {"type": "constant", "radiance": rgb(scene.horizon)},
+        "sensor": {
+            "type": "thinlens", "fov": camera.field_of_view, "fov_axis": "y", "aperture_radius": camera.aperture,
+            "focus_distance": distance,
+            "to_world": move().look_at(origin=list(camera.position), target=list(camera.look_at), up=[0, 1, 0]),
+            "film": {"type": "hdrfilm", "width": side, "height": side, "pixel_format": "rgb", "component_format": "float32",
+                     "rfilter": {"type": "box"}},
+            "sampler": {"type": "independent", "sample_count": samples},
+        },
+    }  # fmt: skip
+    for number, thing in enumerate(scene.things):
+        made[f"thing{number}"] = shape_of(thing, move) | {"bsdf": surface_of(thing.material)}
+        if np.any(thing.material.glow):
+            made[f"thing{number}"]["emitter"] = {"type": "area", "radiance": rgb(thing.material.glow)}
+    return made
+
+
+def shape_of(thing, move) -> dict:
+    """Where a thing is."""
+    if isinstance(thing, Sphere):
+        return {"type": "sphere", "center": list(thing.position), "radius": thing.radius}
+    matrix = np.eye(4)
+    if isinstance(thing, Box):
+        matrix[:3, :3] = np.asarray(thing.turn) * np.asarray(thing.half)
+    else:
+        normal = np.cross(thing.side, thing.other)
+        matrix[:3, :3] = np.stack([thing.side, thing.other, normal / np.linalg.norm(normal)], axis=1)
+    matrix[:3, 3] = thing.position
+    return {"type": "cube" if isinstance(thing, Box) else "rectangle", "to_world": move(matrix)}
+
+
+def surface_of(material: Material) -> dict:
+    """What a thing is made of."""
+    if material.kind == "glass":
+        return {"type": "dielectric", "int_ior": material.index, "ext_ior": 1.0}
+    if material.kind == "mirror":
+        return {"type": "conductor", "material": "none", "specular_reflectance": rgb(material.color)}
+    if material.kind == "metal":
+        return {"type": "roughconductor", "material": "none", "distribution": "ggx", "alpha": material.roughness,
+                "specular_reflectance": rgb(material.color)}  # fmt: skip
+    return {"type": "twosided", "bsdf": {"type": "diffuse", "reflectance": rgb(material.color)}}
+
+
+def rgb(color) -> dict:
+    """A colour as Mitsuba takes it."""
+    return {"type": "rgb", "value": [float(value) for value in color]}
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """The root of the mean squared difference, in per cent of the mean light."""
+    return 100 * float(np.sqrt(np.mean(np.square(one - other))) / other.mean())
+
+
+def processor_time(function) -> float:
+    """Seconds of all threads together."""
+    started = time.process_time()
+    function()
+    return time.process_time() - started
+
+
+def variants() -> list[str]:
+    """Those of Mitsuba that run here."""
+    try:
+        import mitsuba as mi
+    except ModuleNotFoundError:
+        print("Mitsuba is not installed: python -m pip install mitsuba; its rows are left out.")
+        return []
+    found = []
+    for variant in ("scalar_rgb", "llvm_ad_rgb"):
+        try:
+            mi.set_variant(variant)
+            mi.render(mi.load_dict(for_mitsuba(scene(), 4, 1))).numpy()
+            found.append(variant)
+        except Exception as error:  # without the library Dr.Jit raises what it likes
+            print(f"{variant} does not run here ({str(error).splitlines()[0][:100]}); its rows are left out.")
+    return found
+
+
+def main() -> None:
+    arrays, ours, found = pack(scene(), 1), [], variants()
+    for seed in (0, 1):
+        ours.append(rendered(arrays, 0, SIDE, SIDE, SAMPLES, seed, BOUNCES)[0].numpy())
+    print(f"agreement at {SAMPLES} samples, {SIDE}×{SIDE} pixels, mean light {ours[0].mean():.4f}")
+    print(f"  ours against ours with another seed (noise alone): {difference(*ours):.2f} %")
+    both = np.mean(ours, axis=0)
+    pictures = {}
+    if found:
+        import mitsuba as mi
+
+        for variant in found:
+            mi.set_variant(variant)
+            loaded = mi.load_dict(for_mitsuba(scene(), SIDE, SAMPLES))
+            light = np.array(mi.render(loaded, seed=3))
+            print(
+                f"  ours against {variant}: {difference(ours[0], light):.2f} %, mean {light.mean() / both.mean():.4f} of ours"
+            )
+            pictures[variant] = mi.load_dict(for_mitsuba(scene(), SPEED_SIDE, SPEED_SAMPLES))
+    times, rays = {name: [] for name in ("ours", *found)}, 0
+    for turn in range(ROUNDS + 1):  # the first one compiles
+        started = time.process_time()
+        rays = rendered(arrays, 0, SPEED_SIDE, SPEED_SIDE, SPEED_SAMPLES, turn, BOUNCES)[1]
+        times["ours"].append(time.process_time() - started)
+        for variant in found:
+            mi.set_variant(variant)
+            draw = lambda v=variant, t=turn: np.array(mi.render(pictures[v], seed=t))  # noqa: E731
+            times[variant].append(processor_time(draw))
+    times = {name: taken[1:] for name, taken in times.items()}
+    print(
+        f"speed: {rays:,} rays in a picture; ours {rays / statistics.median(times['ours']) / 1e6:.2f} million a processor second"
+    )
+    for variant in found:
+        ratio = statistics.median(a / b for a, b in zip(times[variant], times["ours"], strict=True))
+        print(f"  rays per second, ours / {variant}: {ratio:.3f}×")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The denoiser: what it can never do wrong, and that it learns."""
+
+import numpy as np
+from conftest import refuses
+
+from vidgen_tf.denoiser import Denoiser
+from vidgen_tf.quiet import keras
+
+DICE = np.random.default_rng(0)
+
+
+def views(count: int, side: int = 12) -> tuple[np.ndarray, ...]:
+    """Flat patches of light on two colours, with noise, without it, and what the camera meets: (light, features, clean)."""
+    features = np.zeros((count, side, side, 7), np.float32)
+    cut = DICE.integers(3, side - 3, count)
+    left = np.arange(side)[None, None, :, None] < cut[:, None, None, None]
+    features[..., :3] = np.where(left, [0.8, 0.2, 0.2], [0.2, 0.2, 0.8])
+    features[..., 3:6], features[..., 6] = [0, 0, 1], 0.2
+    clean = features[..., :3] * DICE.uniform(0.5, 2, (count, 1, 1, 1)).astype(np.float32)
+    noise = DICE.exponential(1, (count, side, side, 1)).astype(np.float32)
+    return clean * noise, features, clean
+
+
+def test_the_light_is_a_weighted_mean_of_what_falls_on_the_neighbours():
+    light, features, _ = views(2)
+    denoiser = Denoiser(8, 1, 1)
+    falls = light / (features[..., :3] + 0.02)
+    made = denoiser.clean(light, features).numpy() / (features[..., :3] + 0.02)
+    wide = np.pad(falls, [[0, 0], [1, 1], [1, 1], [0, 0]], "symmetric")
+    around = np.stack([wide[:, y : y + 12, x : x + 12] for y in range(3) for x in range(3)])
+    assert (made <= around.max(0) * (1 + 1e-5)).all()
+    assert (made >= around.min(0) * (1 - 1e-5)).all()
+
+
+def test_even_light_stays_as_it_is_and_edges_of_colour_stay_sharp():
+    _, features, clean = views(3)
+    np.testing.assert_allclose(Denoiser(8, 1, 2).clean(clean, features), clean, rtol=0.06)
+
+
+def test_it_learns_to_take_noise_away():
+    light, features, clean = views(8)
+    denoiser = Denoiser(8, 2, 2)
+    before = np.square(denoiser.clean(light, features) - clean).mean()
+    denoiser.compile(keras.optimizers.Adam(1e-2), "mse")
+    denoiser.fit(denoiser.pairs(light, features, clean, 4), steps_per_epoch=60, shuffle=False, verbose=0)
+    fresh, features, clean = views(8)
+    after = np.square(denoiser.clean(fresh, features) - clean).mean()
+    assert after < 0.3 * np.square(fresh - clean).mean()
+    assert after < before
+
+
+def test_it_comes_back_from_a_file_the_same(tmp_path):
+    light, features, _ = views(1)
+    denoiser = Denoiser(8, 1, 1, seed=3)
+    denoiser.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.clean(light, features), denoiser.clean(light, features))
+
+
+def test_bad_arguments_are_refused_in_one_sentence():
+    light, features, _ = views(1)
+    for make, words in (
+        (lambda: Denoiser(width=0), ("width", "0")),
+        (lambda: Denoiser(reach=-1), ("reach", "-1")),
+        (lambda: Denoiser().clean(light[0], features), ("(12, 12, 3)", "expected")),
+        (lambda: Denoiser().clean(light, features[..., :3]), ("(1, 12, 12, 3)", "7")),
+        (lambda: Denoiser().pairs(light, features, light, 0), ("batch_size", "0")),
+    ):
+        with refuses(*words):
+            make()
