@@ -75,9 +75,9 @@ def test_white_furnace_a_white_ball_in_white_light_cannot_be_seen(name):
     ball = Scene(
         (Sphere((0, 0, 0), 1.0, MATERIALS[name]),), Camera((0, 0, 5), (0, 0, 0), 18), zenith=WHITE, horizon=WHITE
     )
-    picture = radiance(pack(ball, 1), height=8, width=8, samples=512, seed=0, bounces=64).numpy().mean(-1)
-    assert picture[3:5, 3:5].mean() == pytest.approx(1, abs=0.01)
-    assert picture.mean() == pytest.approx(1, abs=0.01)
+    picture = radiance(pack(ball, 1), height=8, width=8, samples=2048, seed=0, bounces=64).numpy().mean(-1)
+    assert picture.mean() == pytest.approx(1, abs=0.01)  # the standard error of the coarse metal is 0.002,
+    assert picture[2:6, 2:6].mean() == pytest.approx(1, abs=0.015)  # and in the middle 0.004
 
 
 def test_white_furnace_nor_can_a_crowd_of_white_things():

@@ -87,7 +87,7 @@ WORDS = ("a red ball bounces", "a large blue cube rotates", "a green pyramid mov
 
 
 def test_captions_become_the_things_they_name():
-    ball, cube, two = scenes_of(WORDS, seed=0, frames=8)
+    ball, cube, two = scenes_of(WORDS, seed=0)
     kinds = [[type(thing) for thing in scene.things if type(thing) is not Rectangle] for scene in (ball, cube, two)]
     assert kinds == [[Sphere], [Box], [Pyramid, Box, Box]]
     assert ball.things[1].material.color[0] > 5 * max(ball.things[1].material.color[1:])
@@ -97,17 +97,17 @@ def test_captions_become_the_things_they_name():
     assert np.ptp(two.things[1].position[:, 0]) == pytest.approx(3.5)
     assert np.ptp(two.things[2].half[:, 0]) > 0.1
     for scene in (ball, cube, two):
-        for values in pack(scene, 8).values():
+        for values in pack(scene, 16).values():
             assert np.isfinite(values).all()
 
 
 def test_a_ball_that_rolls_turns_as_far_as_it_goes():
     ball = scenes_of(["a red ball moves right"], seed=0, frames=9)[0].things[1]
     step = np.diff(ball.position[:, 0])
-    np.testing.assert_allclose(step, step[0], rtol=1e-6)
+    np.testing.assert_allclose(step, step[0], rtol=1e-3)  # it sinks in by less than a millimetre
     between = np.einsum("tij,tkj->tik", ball.turn[1:], ball.turn[:-1])
     angle = np.arctan2(between[:, 0, 1], between[:, 0, 0])  # clockwise about the axis towards the camera
-    np.testing.assert_allclose(angle, step / ball.radius[0], rtol=1e-6)
+    np.testing.assert_allclose(angle, step / ball.radius[0], rtol=2e-3)
 
 
 def test_the_same_seed_places_things_in_the_same_way():

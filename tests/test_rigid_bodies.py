@@ -17,9 +17,7 @@ def one(position, velocity, **options):
 def test_in_flight_a_ball_follows_its_parabola():
     motion = one((0, 50, 0), (1, 2, 3))
     t = motion.time[:, None]
-    np.testing.assert_allclose(
-        motion.position[:, 0], [0, 50, 0] + t * [1, 2, 3] + t**2 / 2 * [0, -9.81, 0], atol=1e-10
-    )
+    np.testing.assert_allclose(motion.position[:, 0], [0, 50, 0] + t * [1, 2, 3] + t**2 / 2 * [0, -9.81, 0], atol=1e-10)
     np.testing.assert_allclose(motion.time, np.arange(25) / 25)
 
 
@@ -27,7 +25,13 @@ def test_without_loss_the_energy_is_kept_through_hundreds_of_collisions():
     dice = np.random.default_rng(0)
     start = np.stack(np.meshgrid([-1.2, 0, 1.2], [1, 2.2], [-1.2, 1.2], indexing="ij"), -1).reshape(-1, 3)
     motion = simulate(
-        start, dice.normal(0, 2, start.shape), dice.uniform(0.3, 0.5, 12), frames=36, walls=ROOM, restitution=1, friction=0
+        start,
+        dice.normal(0, 2, start.shape),
+        dice.uniform(0.3, 0.5, 12),
+        frames=36,
+        walls=ROOM,
+        restitution=1,
+        friction=0,
     )
     total = motion.energy()["total"]
     assert np.ptp(motion.energy()["height"]) > 0.05 * total[0]  # it does change its form
@@ -49,7 +53,9 @@ def test_momentum_and_angular_momentum_are_kept_with_friction_and_loss():
 
 @pytest.mark.parametrize("heavy", [1.0, 3.0, 1000.0])
 def test_a_head_on_collision_gives_the_textbook_speeds(heavy):
-    motion = simulate([[0, 0, 0], [3, 0, 0]], [[2, 0, 0], [0, 0, 0]], 0.5, mass=[heavy, 1], frames=25, restitution=1, **NOTHING)
+    motion = simulate(
+        [[0, 0, 0], [3, 0, 0]], [[2, 0, 0], [0, 0, 0]], 0.5, mass=[heavy, 1], frames=25, restitution=1, **NOTHING
+    )
     expected = [2 * (heavy - 1) / (heavy + 1), 4 * heavy / (heavy + 1)]
     np.testing.assert_allclose(motion.velocity[-1, :, 0], expected, rtol=1e-9)
 

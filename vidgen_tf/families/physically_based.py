@@ -160,9 +160,9 @@ def thrown_balls(frames: int, seed: int) -> Scene:
         for ball, material in enumerate(_materials(count, dice))
     ]
     tiles = Material((0.62, 0.60, 0.56), second=(0.22, 0.23, 0.26), scale=1.0)
-    lamp = Rectangle((1.5, 6.0, 2.0), (2.2, 0.0, 0.0), (0.0, 0.0, 2.2), glowing((7.5, 7.0, 6.2)))
-    path = orbit((0, 0.9, 0), 7.5, 2.2, max(frames, 2), turns=dice.uniform(-0.15, 0.15), start=dice.random())[:frames]
-    camera = Camera(path, (0, 0.7, 0), 34, aperture=0.05, shutter=0.5)
+    lamp = Rectangle((1.5, 6.0, 2.0), (2.2, 0.0, 0.0), (0.0, 0.0, 2.2), glowing((10.0, 9.3, 8.2)))
+    path = orbit((0, 0.8, 0), 7.0, 1.6, max(frames, 2), turns=dice.uniform(-0.15, 0.15), start=dice.random())[:frames]
+    camera = Camera(path, (0, 0.8, 0), 31, aperture=0.05, shutter=0.5)
     return Scene(
         (floor(tiles), *balls, lamp), camera, zenith=(0.10, 0.20, 0.50), horizon=(0.55, 0.60, 0.68), exposure=1.2
     )

@@ -23,7 +23,7 @@ GRAY = (0.35, 0.35, 0.35)
 
 
 def scenes_of(
-    captions: Sequence[str], *, seed: int, frames: int = 16, fps: float = 12, kind: str = "diffuse"
+    captions: Sequence[str], *, seed: int, frames: int = 16, fps: float = 8, kind: str = "diffuse"
 ) -> list[Scene]:
     """A scene for each caption, for a renderer such as `PathTracer`.
 
