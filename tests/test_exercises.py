@@ -551,6 +551,10 @@ ANSWERS = {
             ),
             (lambda logits, tokens: _log_chances(logits)[np.arange(len(tokens)), tokens], "one number"),
             (lambda logits, tokens: -np.log(logits.shape[1]) * len(tokens), "softmax of each row"),
+            (
+                lambda logits, tokens: _log_chances(logits.astype("float32"))[np.arange(len(tokens)), tokens].sum(),
+                "but for rounding",
+            ),
         ],
     ),
     "07.2": (
@@ -563,6 +567,9 @@ ANSWERS = {
             lambda foretell, clip: list(
                 _moved(foretell, clip, lambda other, t: np.concatenate([other[:t], np.ones_like(other[t:])]))
             ),
+            lambda foretell, clip: [
+                np.isnan(foretell(np.where(np.arange(8)[:, None, None] < t, clip, np.nan))[t]).any() for t in range(8)
+            ],
         ],
         [
             (lambda f, clip: _moved(f, clip, lambda other, t: _with(other, slice(t, t + 1))), "each later one"),
@@ -576,6 +583,12 @@ ANSWERS = {
                     abs(f(_with(clip.copy(), slice(t, None)))[t].mean() - f(clip)[t].mean()) > 1e-9 for t in range(8)
                 ],
                 "keeps its mean",
+            ),
+            (
+                lambda f, clip: _moved(
+                    f, clip, lambda other, t: other + 0.1 * (np.arange(8) >= t)[:, None, None], 1e-9
+                ),
+                "a constant may cancel",
             ),
             (lambda f, clip: np.abs(f(clip) - clip).max(axis=(1, 2)) < 1e-6, "not found out"),
             (lambda f, clip: np.zeros(8, bool), "not found out"),
@@ -645,6 +658,18 @@ ANSWERS = {
                 "subtract the largest logit",
             ),
             (lambda logits, temperature, mass: _nucleus(_chances(logits / temperature), mass)[:3], "all 6"),
+            *[
+                (
+                    lambda logits, temperature, mass, number=number: (
+                        lambda p: (
+                            np.where(p >= np.sort(p)[-number(mass * len(p))], p, 0)
+                            / np.sort(p)[-number(mass * len(p)) :].sum()
+                        )
+                    )(_chances(logits / temperature)),
+                    "not from the number of codes",
+                )
+                for number in (int, round, lambda share: 5)
+            ],
             (lambda logits, temperature, mass: np.eye(6)[logits.argmax()], "keep until they hold"),
         ],
     ),
@@ -874,6 +899,25 @@ ANSWERS = {
                 "ValueError",
             ),
             (lambda asked, free, times, guidance, low, high: asked, "nothing is guided"),
+            *[
+                (
+                    lambda asked, free, times, guidance, low, high, inside=inside: np.where(
+                        _at(inside(times, low, high)), free + guidance * (asked - free), asked
+                    ),
+                    word,
+                )
+                for inside, word in (
+                    (lambda times, low, high: times >= low, "upper end"),
+                    (lambda times, low, high: times <= high, "lower end"),
+                    (lambda times, low, high: (times < low) | (times > high), "are swapped"),
+                )
+            ],
+            (
+                lambda asked, free, times, guidance, low, high: np.where(
+                    _at((low <= times) & (times <= high)), free + max(guidance, 1) * (asked - free), asked
+                ),
+                "below 1",
+            ),
             (lambda asked, free, times, guidance, low, high: (asked + free) / 2, "else asked"),
             (lambda asked, free, times, guidance, low, high: asked[0], "same shape"),
         ],

@@ -133,11 +133,17 @@ def guided_velocity(answer) -> str | None:
         hints = (
             (guided, "outside of the interval asked is taken as it is"),
             (np.where(inside, guided, free), "outside of the interval take asked, not free"),
+            (
+                np.where(inside, free + max(guidance, 1) * (asked - free), asked),
+                "a strength below 1 is meant as it is: at 0 nothing is asked for",
+            ),
             (np.where(inside, asked, guided), "inside and outside are swapped"),
             (np.where(inside, guided, 0), "outside of the interval take asked, not nothing"),
             (np.where(open_ends, guided, asked), ends),
             (np.where(open_low, guided, asked), ends),
             (np.where(open_high, guided, asked), ends),
+            (np.where(_beside(times >= low, asked), guided, asked), "where is the upper end of the interval?"),
+            (np.where(_beside(times <= high, asked), guided, asked), "where is the lower end of the interval?"),
             (np.where(inside, asked + guidance * (asked - free), asked), "start from free: guidance 1 gives asked"),
             (np.where(inside, asked + guidance * (free - asked), asked), "away from free, towards asked"),
             (np.where(inside, free + guidance * (free - asked), asked), "away from free, towards asked"),
