@@ -176,9 +176,8 @@ def cheats(answer) -> str | None:
 def nucleus(answer) -> str | None:
     """07.3: (logits (codes,), temperature, mass) → the chances of the nucleus (codes,)."""
     six, four = np.log([0.17, 0.15, 0.22, 0.23, 0.10, 0.13]), np.log([0.5, 0.25, 0.125, 0.125])
-    steep = np.log(
-        [0.31, 0.08, 0.05, 0.32, 0.03, 0.21]
-    )  # at 0.5 three hold 0.88, at 1 four; 0.88 of the codes are five
+    # At temperature 0.5 three of these hold 0.88, at 1 four, and 0.88 of the codes are five.
+    steep = np.log([0.31, 0.08, 0.05, 0.32, 0.03, 0.21])
     cases = [(six, *case) for case in ((0.5, 0.82), (1.0, 0.7), (1.0, 0.6), (2.0, 0.5), (1.0, 0.3), (1.0, 1.0))]
     for logits, temperature, mass in ((steep, 0.5, 0.88), *cases, (four, 1.0, 0.5), (3000 + six, 1.0, 0.6)):
         chances = np.exp(_log_softmax(logits / temperature))
