@@ -6,17 +6,21 @@ the LLVM library of the system (Debian: apt install libllvm15); where there is n
 First agreement: both render the same scene (diffuse, rough metal without compensation, mirror, glass, box, lamps, sky, a lens) with
 SAMPLES paths a pixel, and the root of the mean squared difference of linear light is printed in per cent of the mean light, beside
 that of two renderings of our own with other seeds, which is noise alone. Then speed: pictures of the same size are
-rendered in turns, and medians of ratios are printed, in processor time, so that they hold on a busy machine too. Both follow the
-same paths, so the ratio of their rays per second is that of their times for one picture.
+rendered, and ratios of medians are printed, in processor time, so that they hold on a busy machine too. Both follow the same paths, so
+the ratio of their rays per second is that of their times for one picture. Mitsuba runs in a process of its own: its LLVM and
+that of TensorFlow do not go together in one.
 """
 
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
-from vidgen_tf.path_tracing import rendered
-from vidgen_tf.scenes import Box, Camera, Material, Rectangle, Scene, Sphere, glowing, pack, turned
+from vidgen_tf.scenes import Box, Camera, Material, Rectangle, Scene, Sphere, glowing, turned
 
 SIDE, SAMPLES, BOUNCES = 32, 4096, 12
 SPEED_SIDE, SPEED_SAMPLES, ROUNDS = 128, 32, 5
@@ -105,67 +109,59 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
     return 100 * float(np.sqrt(np.mean(np.square(one - other))) / other.mean())
 
 
-def processor_time(function) -> float:
-    """Seconds of all threads together."""
-    started = time.process_time()
-    function()
-    return time.process_time() - started
+def mitsuba_alone(variant: str, file: str) -> None:
+    """In a process of its own: writes the picture, and processor seconds of each of ROUNDS smaller ones, to a file."""
+    import mitsuba as mi
+
+    mi.set_variant(variant)
+    light = np.array(mi.render(mi.load_dict(for_mitsuba(scene(), SIDE, SAMPLES)), seed=3))
+    small, times = mi.load_dict(for_mitsuba(scene(), SPEED_SIDE, SPEED_SAMPLES)), []
+    for turn in range(ROUNDS + 1):  # the first one compiles
+        started = time.process_time()
+        np.array(mi.render(small, seed=turn))
+        times.append(time.process_time() - started)
+    np.savez(file, light=light, times=times[1:])
 
 
-def variants() -> list[str]:
-    """Those of Mitsuba that run here."""
-    try:
-        import mitsuba as mi
-    except ModuleNotFoundError:
-        print("Mitsuba is not installed: python -m pip install mitsuba; its rows are left out.")
-        return []
-    found = []
-    for variant in ("scalar_rgb", "llvm_ad_rgb"):
-        try:
-            mi.set_variant(variant)
-            mi.render(mi.load_dict(for_mitsuba(scene(), 4, 1))).numpy()
-            found.append(variant)
-        except Exception as error:  # without the library Dr.Jit raises what it likes
-            print(f"{variant} does not run here ({str(error).splitlines()[0][:100]}); its rows are left out.")
-    return found
+def mitsuba(variant: str) -> dict | None:
+    """What `mitsuba_alone` found, or None, with the reason printed, where it does not run."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "found.npz"
+        done = subprocess.run([sys.executable, __file__, variant, str(file)], capture_output=True, text=True)
+        if not file.exists():
+            reason = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+            print(
+                f"{variant} does not run here ({reason[:150]}); its rows are left out. python -m pip install mitsuba?"
+            )
+            return None
+        return dict(np.load(file))
 
 
 def main() -> None:
-    arrays, ours, found = pack(scene(), 1), [], variants()
-    for seed in (0, 1):
-        ours.append(rendered(arrays, 0, SIDE, SIDE, SAMPLES, seed, BOUNCES)[0].numpy())
+    from vidgen_tf.path_tracing import rendered
+    from vidgen_tf.scenes import pack
+
+    arrays = pack(scene(), 1)
+    ours = [rendered(arrays, 0, SIDE, SIDE, SAMPLES, seed, BOUNCES)[0].numpy() for seed in (0, 1)]
     print(f"agreement at {SAMPLES} samples, {SIDE}×{SIDE} pixels, mean light {ours[0].mean():.4f}")
     print(f"  ours against ours with another seed (noise alone): {difference(*ours):.2f} %")
-    both = np.mean(ours, axis=0)
-    pictures = {}
-    if found:
-        import mitsuba as mi
-
-        for variant in found:
-            mi.set_variant(variant)
-            loaded = mi.load_dict(for_mitsuba(scene(), SIDE, SAMPLES))
-            light = np.array(mi.render(loaded, seed=3))
-            print(
-                f"  ours against {variant}: {difference(ours[0], light):.2f} %, mean {light.mean() / both.mean():.4f} of ours"
-            )
-            pictures[variant] = mi.load_dict(for_mitsuba(scene(), SPEED_SIDE, SPEED_SAMPLES))
-    times, rays = {name: [] for name in ("ours", *found)}, 0
-    for turn in range(ROUNDS + 1):  # the first one compiles
+    found = {variant: mitsuba(variant) for variant in ("scalar_rgb", "llvm_ad_rgb")}
+    found = {variant: result for variant, result in found.items() if result is not None}
+    for variant, result in found.items():
+        light = result["light"]
+        print(
+            f"  ours against {variant}: {difference(ours[0], light):.2f} %, mean {light.mean() / np.mean(ours):.4f} of ours"
+        )
+    times, rays = [], 0
+    for turn in range(ROUNDS + 1):
         started = time.process_time()
         rays = rendered(arrays, 0, SPEED_SIDE, SPEED_SIDE, SPEED_SAMPLES, turn, BOUNCES)[1]
-        times["ours"].append(time.process_time() - started)
-        for variant in found:
-            mi.set_variant(variant)
-            draw = lambda v=variant, t=turn: np.array(mi.render(pictures[v], seed=t))  # noqa: E731
-            times[variant].append(processor_time(draw))
-    times = {name: taken[1:] for name, taken in times.items()}
-    print(
-        f"speed: {rays:,} rays in a picture; ours {rays / statistics.median(times['ours']) / 1e6:.2f} million a processor second"
-    )
-    for variant in found:
-        ratio = statistics.median(a / b for a, b in zip(times[variant], times["ours"], strict=True))
-        print(f"  rays per second, ours / {variant}: {ratio:.3f}×")
+        times.append(time.process_time() - started)
+    seconds = statistics.median(times[1:])
+    print(f"speed: {rays:,} rays in a picture; ours {rays / seconds / 1e6:.2f} million a processor second")
+    for variant, result in found.items():
+        print(f"  rays per second, ours / {variant}: {statistics.median(result['times']) / seconds:.3f}×")
 
 
 if __name__ == "__main__":
-    main()
+    mitsuba_alone(*sys.argv[1:]) if len(sys.argv) == 3 else main()
