@@ -22,7 +22,7 @@ import numpy as np
 
 from vidgen_tf.scenes import Box, Camera, Material, Rectangle, Scene, Sphere, glowing, turned
 
-SIDE, SAMPLES, BOUNCES = 32, 4096, 12
+SIDE, SAMPLES, BOUNCES = 24, 16384, 12
 SPEED_SIDE, SPEED_SAMPLES, ROUNDS = 128, 32, 5
 SKY = (0.4, 0.5, 0.7)
 
