@@ -228,6 +228,7 @@ def test_what_serves_all_families_names_none(path):
 
 def test_only_installed_dependencies_are_imported():
     known = {"numpy", "PIL", "av", "matplotlib", "keras", "tensorflow", "IPython", "pydicom", "skimage", "vidgen_tf"}
+    known |= {"ipywidgets"}  # the extra "lab", and only when a panel is asked for
     standard = set(__import__("sys").stdlib_module_names)
     for path in FILES:
         used = {module.split(".")[0] for module in imports(path, everywhere=True)}

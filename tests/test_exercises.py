@@ -1286,7 +1286,7 @@ def _bounce(
 ):
     approach, arm = -velocity @ normal, -radius * normal
     if approach <= 0 and leaves:
-        return velocity, spin
+        return velocity.copy(), spin.copy()
     push = (1 + restitution) * approach
     slip = velocity + approach * normal + turns * np.cross(spin, arm)
     speed = max(np.linalg.norm(slip), 1e-12)
