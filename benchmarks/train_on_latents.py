@@ -1,7 +1,7 @@
 """Trains a preset of `Diffusion` on latents that are computed once: python benchmarks/train_on_latents.py NAME --out DIR
 
-The same recipe, network and loss as `python -m vidgen_tf train NAME`, which folds each batch anew and takes about twice as
-long on two cores. Here the clips are folded beforehand, each whole, and once more under what is known of it if something
+The same recipe, network and loss as `python -m vidgen_tf train NAME`, which renders and folds each batch anew and so takes
+longer. Here the clips are folded beforehand, each whole, and once more under what is known of it if something
 is; the step is compiled by XLA. The averaged weights are written every ten minutes: `--start` goes on from them.
 """
 
