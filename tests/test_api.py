@@ -150,7 +150,7 @@ def test_every_module_says_what_it_is_for_and_stays_short(path):
 def test_the_package_stays_small():
     # The exercises do not count: they are content of the lessons, and each lesson adds some.
     counted = [path for path in FILES if path.parent.name != "exercises"]
-    assert sum(path.read_text(encoding="utf-8").count("\n") for path in counted) < 11_500
+    assert sum(path.read_text(encoding="utf-8").count("\n") for path in counted) < 12_500
 
 
 NETWORKS = {"clips", "quiet", "layers", "text", "video_model"}
@@ -167,18 +167,20 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "path_tracing": {"clips", "quiet", "materials"},
     "denoiser": NETWORKS,
     "layers": {"quiet"},
+    "noise_schedules": {"quiet"},
     "text": {"clips", "quiet"},
     "video_model": {"clips", "quiet", "|presets"},
     "adversarial": NETWORKS,
     "judge": NETWORKS,
     "autoencoder": NETWORKS,
+    "keypoints": NETWORKS | {"autoencoder"},
     "tokenizer": NETWORKS,
-    "families": NETWORKS | {"adversarial", "tokenizer", "scenes", "rigid_bodies", "path_tracing"},
+    "families": NETWORKS | {"adversarial", "noise_schedules", "tokenizer", "scenes", "rigid_bodies", "path_tracing"},
     "callbacks": {"clips", "quiet", "preview"},
     "panel": {"clips", "preview", "video_model"},
     "presets": {"clips", "metrics", "quiet", "|"},
     "exercises": {"clips", "metrics", "exercises"},
-    "__main__": {"clips", "|", "|presets", "|quiet", "|worlds"},
+    "__main__": {"clips", "|", "|panel", "|presets", "|quiet", "|worlds"},
 }
 
 

@@ -14,6 +14,7 @@ from vidgen_tf import presets
 from vidgen_tf.__main__ import main
 from vidgen_tf.clips import read_clip
 from vidgen_tf.worlds.footage import SOURCES
+from vidgen_tf.worlds.shapes import Shapes, agrees
 
 
 @pytest.fixture
@@ -94,6 +95,13 @@ def test_generate_writes_a_clip_of_a_preset(here, capsys, name):
         assert (here / name).read_bytes() != first
 
 
+@pytest.mark.parametrize("prompt", ["a red circle moves left", " A  red circle moves left. "])
+def test_generate_makes_what_a_prompt_says(here, capsys, prompt):
+    assert main(["generate", prompt, "--preset", "gan-shapes", "--out", "new", "--seed", "3"]) == 0
+    reading = Shapes().read(read_clip("new")[None])
+    assert agrees(["a red circle moves left"], reading, ("color", "shape")).all()
+
+
 def test_generate_takes_the_frame_rate(here):
     main(["generate", "--preset", "dense-bunny", "--out", "new.mp4", "--fps", "7.5"])
     with av.open("new.mp4") as container:
@@ -117,6 +125,16 @@ def test_train_follows_the_recipe(here, capsys):
         (["generate", "--preset", "dense-bunny", "--out", "a.mp4", "--seed", "-1"], ["seed", "-1"]),
         (["generate", "--preset", "dense-bunny", "--out", "a.mp4", "--fps", "0"], ["fps", "0"]),
         (["generate", "--preset", "dense-bunny", "--out", "a.mp4", "--fps", "nan"], ["fps", "nan"]),
+        (["generate", "--out", "a.mp4"], ["prompt", "--preset"]),
+        (["generate", "", "--preset", "gan-shapes", "--out", "a.mp4"], ["empty"]),
+        (["generate", "a red dog barks", "--preset", "gan-shapes", "--out", "a.mp4"], ["'dog'", "known", "circle"]),
+        (["generate", "a red circle", "--preset", "gan-shapes", "--out", "a.mp4"], ["motion"]),
+        (["generate", "a red circle moves left", "--preset", "dense-bunny", "--out", "a.mp4"], ["sentences"]),
+        (
+            ["generate", "a red circle moves left", "--preset", "gan-shapes", "--out", "a.mp4", "--steps", "4"],
+            ["one go"],
+        ),
+        (["generate", "--preset", "dense-bunny", "--out", "a.mp4", "--steps", "4"], ["prompt"]),
         (["train", "nonsense", "--out", "new"], ["'nonsense'", "dense-bunny"]),
         (["train", "dense-bunny", "--out", "new", "--steps", "0"], ["steps", "0"]),
         (["train", "dense-bunny", "--out", "file"], ["file"]),

@@ -7,18 +7,11 @@ import pytest
 from conftest import refuses, smooth
 
 from vidgen_tf.autoencoder import Autoencoder
-from vidgen_tf.families.diffusion import (
-    LEVELS,
-    PREDICTIONS,
-    SCHEDULES,
-    Diffusion,
-    known_frames,
-    rates,
-    slopes,
-    told_apart,
-)  # fmt: skip
+from vidgen_tf.families.diffusion import LEVELS, Diffusion, known_frames
+from vidgen_tf.noise_schedules import PREDICTIONS, SCHEDULES, rates, slopes, told_apart
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.tokenizer import VQVAE
+from vidgen_tf.video_model import draw_seed
 
 TINY = (4, 8, 8, 1)
 WORDS = ("up", "and", "down")
@@ -543,3 +536,46 @@ def test_the_autoencoder_of_a_model_can_go_on_learning():
     model = Diffusion(shape, autoencoder=autoencoder, patch=(1, 2, 2), width=16, blocks=1, heads=2)
     assert len(autoencoder.trainable_weights) > 4
     assert len(model.trainable_weights) == len(model.denoiser.trainable_weights)
+
+
+# ------------------------------------------------------------------------------------------------- variations
+
+
+def test_variations_of_a_clip_keep_the_more_of_it_the_less_it_is_covered():
+    model = Knows(TINY, patch=(2, 4, 4), width=8, blocks=1, heads=1)
+    like = clips_of(8)
+    far = [
+        np.abs(model.generate(8, seed=1, like=like, strength=strength, steps=40) - like).mean()
+        for strength in (0.01, 0.1, 0.5, 1)
+    ]
+    assert far[0] < 0.05
+    assert far == sorted(far)
+    # Nothing is left of the clips at 1: what is made is what is made without them.
+    whole = model.generate(8, seed=1, like=like, strength=1, steps=40)
+    np.testing.assert_array_equal(whole, model.generate(8, seed=1, steps=40))
+
+
+def test_variations_are_as_they_should_be_for_gaussian_clips():
+    # Covered to t, then all the way back along the velocity: the way of a Gaussian is a straight scaling, so a clip
+    # that begins d deviations from the mean ends where the covered one stands among covered ones.
+    model, like, time = Knows(TINY, patch=(2, 4, 4), width=8, blocks=1, heads=1), clips_of(4) / 4, 0.4
+    noise = model.generate(4, seed=7, steps=400, like=like, strength=time, sampler="heun")
+    spread = math.hypot((1 - time) * 0.2, time)
+    draws = tf.random.stateless_normal((4, *TINY), draw_seed(7))
+    covered = (1 - time) * like + time * draws.numpy()
+    np.testing.assert_allclose(noise, np.clip(0.3 + 0.2 * (covered - (1 - time) * 0.3) / spread, -1, 1), atol=0.01)
+
+
+def test_variations_say_what_they_need():
+    model, like = small(jumps=0.25), clips_of(2)
+    for wrong, said in (
+        ({"like": like}, "go together"),
+        ({"strength": 0.5}, "go together"),
+        ({"like": like, "strength": 0}, "above 0"),
+        ({"like": like, "strength": 1.5}, "up to 1"),
+        ({"like": like[:1], "strength": 0.5}, "1 clips"),
+        ({"like": like, "strength": 0.5, "sampler": "jumps"}, "jumps begin at noise"),
+        ({"like": like[:, :2], "strength": 0.5}, "shape"),
+    ):
+        with refuses(said):
+            model.generate(2, seed=0, **wrong)

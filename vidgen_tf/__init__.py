@@ -73,6 +73,7 @@ _HOME = {
     "Diffusion": "families.diffusion",
     "known_frames": "families.diffusion",
     "Autoencoder": "autoencoder",
+    "KeypointAutoencoder": "keypoints",
     # scenes and light
     "Material": "scenes",
     "Sphere": "scenes",

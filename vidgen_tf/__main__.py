@@ -24,10 +24,13 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--steps", type=int, help="fewer or more steps than the recipe's")
     command.set_defaults(run=train)
 
-    command = commands.add_parser("generate", help="a new clip from a preset")
-    command.add_argument("--preset", required=True, help="its name")
+    command = commands.add_parser("generate", help="a new clip, for a prompt or from a preset without one")
+    command.add_argument("prompt", nargs="?", help='such as "a red circle moves left", where the preset takes one')
+    command.add_argument("--preset", help="its name (default: text-shapes for a prompt)")
     command.add_argument("--out", type=Path, required=True, help=".mp4, .gif, .png, or a folder of pictures")
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--steps", type=int, help="from noise to clip, for a prompt (default: few trained jumps)")
+    command.add_argument("--guidance", type=float, help="towards the prompt, 1 or more (default: as trained)")
     command.add_argument("--fps", type=float, default=12)
     command.set_defaults(run=generate)
 
@@ -119,10 +122,25 @@ def train(chosen: argparse.Namespace) -> None:
 
 
 def generate(chosen: argparse.Namespace) -> None:
-    """Writes one new clip of a preset."""
+    """Writes one new clip of a preset, made for a prompt if one is given."""
     import vidgen_tf as vg
+    from vidgen_tf import presets
+    from vidgen_tf.panel import Studio
 
-    clip = vg.VideoModel.from_preset(chosen.preset).generate(1, seed=chosen.seed)[0]
+    if chosen.preset is None and chosen.prompt is None:
+        raise ValueError(
+            'There is neither a prompt nor a preset; give a prompt, such as "a red circle moves left", or --preset NAME.'
+        )
+    name = chosen.preset or "text-shapes"
+    model = vg.VideoModel.from_preset(name)
+    if chosen.prompt is None:
+        if chosen.steps is not None or chosen.guidance is not None:
+            raise ValueError("--steps and --guidance are for prompts; give a prompt, or leave them out.")
+        clip = model.generate(1, seed=chosen.seed)[0]
+    else:
+        world = sys.modules[getattr(vg, presets.card(name)["recipe"]["world"]).__module__]
+        studio = Studio(model, check=getattr(world, "parse", None))
+        clip = studio.make(chosen.prompt, chosen.seed, chosen.steps, chosen.guidance).clip
     print(f"Wrote {vg.write_clip(chosen.out, clip, chosen.fps)}")
 
 

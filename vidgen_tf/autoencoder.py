@@ -23,8 +23,74 @@ from vidgen_tf.quiet import keras, tf
 from vidgen_tf.video_model import VideoModel, batches
 
 
+class LatentSpace(VideoModel):
+    """What a model of latents needs of an autoencoder; it states `latent_shape`, `latents_of` and `clips_of`.
+
+    Attributes:
+        latent_shape: (time, height, width, channels) of a clip's latents.
+    """
+
+    latent_shape: tuple[int, int, int, int]
+
+    def latents_of(self, clips, training=False):
+        """Clips (batch, *clip_shape) as latents (batch, *latent_shape), on any backend of Keras."""
+        raise NotImplementedError(f"{type(self).__name__} must say how it folds clips: write latents_of.")
+
+    def clips_of(self, latents, training=False):
+        """Latents (batch, *latent_shape) as clips, not yet bounded, on any backend of Keras."""
+        raise NotImplementedError(f"{type(self).__name__} must say how it unfolds latents: write clips_of.")
+
+    def encode(self, clips: np.ndarray) -> np.ndarray:
+        """The latents of clips.
+
+        Args:
+            clips: float32 (count, time, height, width, channels).
+
+        Returns:
+            float32 (count, *latent_shape); each channel has about the mean 0 and the variance 1.
+
+        Raises:
+            ValueError: for clips of another shape or range, and for broken weights.
+        """
+        clips = check_clips(clips, self.clip_shape)
+        return self.check_finite(np.concatenate([self.latents_of(part).numpy() for part in batches(clips)]))
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """The clips that latents stand for.
+
+        Args:
+            latents: (count, *latent_shape), finite numbers.
+
+        Returns:
+            float32 (count, time, height, width, channels), values in [-1, 1].
+
+        Raises:
+            ValueError: for latents of another shape, numbers that are not finite, and for broken weights.
+        """
+        latents = self.check_latents(latents)
+        made = np.concatenate([self.clips_of(part).numpy() for part in batches(latents)])
+        return np.clip(self.check_finite(made), -1, 1)
+
+    def check_latents(self, latents: np.ndarray) -> np.ndarray:
+        """The latents as float32, if they are finite numbers of the right shape; else ValueError."""
+        latents = as_array(latents, "latents")
+        fits = latents.ndim == 5 and latents.shape[1:] == self.latent_shape and len(latents)
+        if not fits or latents.dtype.kind not in "iuf" or not np.abs(latents).max() < 1e6:  # NaN is not below it either
+            raise ValueError(
+                f"latents has shape {latents.shape}, but finite numbers (count, {', '.join(map(str, self.latent_shape))}) "
+                "were expected, such as encode gives."
+            )
+        return latents.astype(np.float32)
+
+    def generate(self, count, condition=None, *, seed, **settings):
+        """There are no clips of its own: raises ValueError and says what makes some."""
+        raise ValueError(
+            f"{type(self).__name__} makes no clips of its own, only latents; train a model of latents on top of it."
+        )
+
+
 @keras.saving.register_keras_serializable(package="vidgen_tf")
-class Autoencoder(VideoModel):
+class Autoencoder(LatentSpace):
     """Clips to latents (time / block, height / patch, width / patch, latent_channels) and back, a few frames at a time.
 
     `compile` it and `fit` it on clips; `encode` and `decode` take and give arrays.
@@ -145,49 +211,6 @@ class Autoencoder(VideoModel):
         seeds, count = tf.random.split(self.step_seed(), 2), tf.shape(clips)[0]
         noise = tf.random.stateless_normal((count, 1, *self.latent_shape[1:]), seeds[0])
         return {"loss": self.cost(clips, noise, tf.random.stateless_uniform((count,), seeds[1]))}
-
-    # What it is used for.
-
-    def encode(self, clips: np.ndarray) -> np.ndarray:
-        """The latents of clips.
-
-        Args:
-            clips: float32 (count, time, height, width, channels).
-
-        Returns:
-            float32 (count, *latent_shape); each channel has about the mean 0 and the variance 1.
-
-        Raises:
-            ValueError: for clips of another shape or range, and for broken weights.
-        """
-        clips = check_clips(clips, self.clip_shape)
-        return self.check_finite(np.concatenate([self.latents_of(part).numpy() for part in batches(clips)]))
-
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """The clips that latents stand for.
-
-        Args:
-            latents: (count, *latent_shape), finite numbers.
-
-        Returns:
-            float32 (count, time, height, width, channels), values in [-1, 1].
-
-        Raises:
-            ValueError: for latents of another shape, numbers that are not finite, and for broken weights.
-        """
-        latents = as_array(latents, "latents")
-        fits = latents.ndim == 5 and latents.shape[1:] == self.latent_shape and len(latents)
-        if not fits or latents.dtype.kind not in "iuf" or not np.abs(latents).max() < 1e6:  # NaN is not below it either
-            raise ValueError(
-                f"latents has shape {latents.shape}, but finite numbers (count, {', '.join(map(str, self.latent_shape))}) "
-                "were expected, such as encode gives."
-            )
-        made = np.concatenate([self.clips_of(part).numpy() for part in batches(latents.astype(np.float32))])
-        return np.clip(self.check_finite(made), -1, 1)
-
-    def generate(self, count, condition=None, *, seed, **settings):
-        """There are no clips of its own: raises ValueError and says what makes some."""
-        raise ValueError("Autoencoder makes no clips of its own, only latents; train a model of latents on top of it.")
 
     @property
     def preset_weights(self) -> list[keras.Variable]:

@@ -60,7 +60,7 @@ class Studio:
     """Makes clips for prompts, and keeps the newest.
 
     Args:
-        model: a `Diffusion` that was trained on sentences.
+        model: one that was trained on sentences, best a `Diffusion`: others know no steps and no guidance.
         examples: sentences as they should be; completions follow them.
         check: called with a prompt; raises ValueError if it is no sentence. None takes all sentences of known words.
         kept: how many clips the gallery holds.
@@ -131,7 +131,11 @@ class Studio:
         if self.check is not None:
             self.check(prompt)
         way = {} if steps is None and guidance is None else {"sampler": "euler", "steps": steps, "guidance": guidance}
-        clip = self.model.generate(1, [prompt], seed=seed, watch=watch, **way)[0]
+        if way and not hasattr(self.model, "trajectory"):
+            raise ValueError(f"{type(self.model).__name__} makes a clip in one go; leave steps and guidance out.")
+        if watch is not None and hasattr(self.model, "trajectory"):
+            way["watch"] = watch
+        clip = self.model.generate(1, [prompt], seed=seed, **way)[0]
         made = Made(prompt, seed, steps, guidance, clip)
         self.gallery = [made, *self.gallery][: self.kept]
         return made

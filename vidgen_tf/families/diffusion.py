@@ -42,101 +42,21 @@ import numpy as np
 
 from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values
 from vidgen_tf.layers import folded, unfolded
+from vidgen_tf.noise_schedules import LEAST, PREDICTIONS, SCHEDULES, beside, check_known, rates, slopes, told_apart
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary, attend, positions, text_encoder
 from vidgen_tf.video_model import BATCH, VideoModel, batches, check_clip_shape, draw_seed
 
-SCHEDULES = ("linear", "cosine", "ddpm")
-PREDICTIONS = ("noise", "clip", "velocity")
 SAMPLERS = ("euler", "heun", "ancestral", "jumps")
 SETTINGS = {  # name: schedule, prediction, sampler, steps
     "ddpm": ("ddpm", "noise", "ancestral", 250),
     "ddim": ("ddpm", "noise", "euler", 50),
     "rectified flow": ("linear", "velocity", "heun", 16),
 }
-LEAST = 1e-3  # the rates by which something is divided are taken to be no smaller
-NEARLY_CLIP = 0.05  # noise rates by which what remains beside a predicted clip is divided are taken to be no smaller
 MOST_STEPS = 10_000
 LEVELS = 5  # jumps of 1, 1/2, … 1/16 of the way are trained
 DICE = 12  # that are thrown for each clip in training
 FILLS = 4  # ways of hiding a part of a clip in training, see `_masks`
-
-
-# --------------------------------------------------------------------------------------------- the one formula
-
-
-def rates(times, schedule: str = "linear"):
-    """How much of the clip and of the noise is seen at times from 0 to 1.
-
-    Args:
-        times: array or tensor of any shape.
-        schedule: "linear", 1 - t and t (rectified flow); "cosine", a quarter of a circle; or "ddpm", that of Ho et al. with its
-            thousand steps taken as continuous: signal rate exp(-t/20 - 4.975 t²), and squares that sum to 1.
-
-    Returns:
-        (signal_rate, noise_rate), tensors of the shape of times.
-
-    Raises:
-        ValueError: for an unknown schedule.
-    """
-    times = keras.ops.convert_to_tensor(times, "float32")
-    _known(schedule, "schedule", SCHEDULES)
-    if schedule == "linear":
-        return 1 - times, times
-    if schedule == "cosine":
-        return keras.ops.cos(times * math.pi / 2), keras.ops.sin(times * math.pi / 2)
-    log_signal = -0.05 * times - 4.975 * times**2
-    return keras.ops.exp(log_signal), keras.ops.sqrt(-keras.ops.expm1(2 * log_signal))
-
-
-def slopes(times, schedule: str = "linear"):
-    """The slopes of the two `rates` by time: (signal_slope, noise_slope), tensors of the shape of times."""
-    signal, noise = rates(times, schedule)
-    if schedule == "linear":
-        return -keras.ops.ones_like(signal), keras.ops.ones_like(signal)
-    if schedule == "cosine":
-        return -noise * math.pi / 2, signal * math.pi / 2
-    down = 0.05 + 9.95 * keras.ops.convert_to_tensor(times, "float32")
-    return -down * signal, down * signal**2 / keras.ops.maximum(noise, LEAST)
-
-
-def told_apart(x, predicted, times, schedule: str = "linear", prediction: str = "velocity"):
-    """Clip and noise, as estimated from what is seen and from what the network predicts.
-
-    Args:
-        x: what is seen, (batch, …).
-        predicted: what the network says, of the same shape.
-        times: (batch,) or a number.
-        schedule: as in `rates`.
-        prediction: what the network says: "noise", "clip", or "velocity", the slope of x by time.
-
-    Returns:
-        (clip, noise), tensors of the shape of x, with x = signal_rate · clip + noise_rate · noise; but beside a predicted
-        clip, where the noise rate is below 0.05 and next to none to be seen, the noise is shorter than that.
-
-    Raises:
-        ValueError: for an unknown schedule or prediction.
-    """
-    _known(prediction, "prediction", PREDICTIONS)
-    signal, noise = (_beside(rate, x) for rate in rates(times, schedule))
-    if prediction == "clip":
-        return predicted, (x - signal * predicted) / keras.ops.maximum(noise, NEARLY_CLIP)
-    if prediction == "noise":
-        return (x - noise * predicted) / keras.ops.maximum(signal, LEAST), predicted
-    signal_slope, noise_slope = (_beside(slope, x) for slope in slopes(times, schedule))
-    scale = signal * noise_slope - noise * signal_slope
-    return (noise_slope * x - noise * predicted) / scale, (signal * predicted - signal_slope * x) / scale
-
-
-def _beside(values, x):
-    """Numbers (batch,) with as many axes as x has, or one number as it is."""
-    values = keras.ops.convert_to_tensor(values, "float32")
-    return keras.ops.reshape(values, (-1, *[1] * (len(x.shape) - 1))) if len(values.shape) else values
-
-
-def _known(value, name: str, values) -> None:
-    if value not in values:
-        raise ValueError(f"{name} is {value!r:.60}, but one of {', '.join(values)} was expected.")
 
 
 # ------------------------------------------------------------------------------------------------- the model
@@ -180,12 +100,12 @@ class Diffusion(VideoModel):
         patch=(2, 4, 4), width=128, blocks=4, heads=4, fills=False, jumps=0.0, shift=1.0, guidance=1.0, drop=0.1, seed=0, **kwargs,
     ):  # fmt: skip
         super().__init__(clip_shape, **kwargs)
-        _known(setting, "setting", tuple(SETTINGS))
+        check_known(setting, "setting", tuple(SETTINGS))
         self.setting, usual = setting, SETTINGS[setting]
         self.schedule = usual[0] if schedule is None else schedule
         self.prediction = usual[1] if prediction is None else prediction
-        _known(self.schedule, "schedule", SCHEDULES)
-        _known(self.prediction, "prediction", PREDICTIONS)
+        check_known(self.schedule, "schedule", SCHEDULES)
+        check_known(self.prediction, "prediction", PREDICTIONS)
         if isinstance(autoencoder, dict):
             autoencoder = keras.saving.deserialize_keras_object(autoencoder)
         shape = getattr(autoencoder, "clip_shape", None) if hasattr(autoencoder, "latent_shape") else None
@@ -298,7 +218,7 @@ class Diffusion(VideoModel):
         if self.prediction == "velocity":
             return said
         clip, noise = told_apart(x, said, times, self.schedule, self.prediction)
-        signal, rate = (_beside(slope, x) for slope in slopes(times, self.schedule))
+        signal, rate = (beside(slope, x) for slope in slopes(times, self.schedule))
         return signal * clip + rate * noise
 
     # Training.
@@ -369,9 +289,9 @@ class Diffusion(VideoModel):
                 first = ops.arange(count) < self._jumping(count)
                 drawn, moments = self._jumps(dice[:, 2], dice[:, 3])
                 jumps, times = ops.where(first, drawn, 0.0), ops.where(first, moments, times)
-        signal, rate = (_beside(value, latents) for value in rates(times, self.schedule))
+        signal, rate = (beside(value, latents) for value in rates(times, self.schedule))
         x = signal * latents + rate * noise
-        signal, rate = (_beside(value, latents) for value in slopes(times, self.schedule))
+        signal, rate = (beside(value, latents) for value in slopes(times, self.schedule))
         wanted = noise if self.prediction == "noise" else signal * latents + rate * noise
         asked = (x, times, jumps, words, known)
         if dice is not None and self.jumps:
@@ -411,9 +331,9 @@ class Diffusion(VideoModel):
             if words is not None and self.guidance != 1:
                 free = self.predict_velocity(now, t, ops.zeros_like(t), ops.zeros_like(words), known)
                 guided = free + self.guidance * (velocity - free)
-                velocity = ops.where(_beside(ops.cast(shortest, "float32"), now) > 0, guided, velocity)
+                velocity = ops.where(beside(ops.cast(shortest, "float32"), now) > 0, guided, velocity)
             velocities.append(velocity)
-            now, t = now - _beside(half, now) * velocity, t - half
+            now, t = now - beside(half, now) * velocity, t - half
         led = ops.stop_gradient((velocities[0] + velocities[1]) / 2)
         return ops.concatenate([led, wanted[share:]], axis=0)
 
@@ -439,8 +359,9 @@ class Diffusion(VideoModel):
     # What it is used for.
 
     def generate(
-        self, count, condition=None, *, seed, known=None, mask=None, sampler=None, steps=None, guidance=None, watch=None
-    ) -> np.ndarray:
+        self, count, condition=None, *, seed, known=None, mask=None, like=None, strength=None, sampler=None, steps=None,
+        guidance=None, watch=None,
+    ) -> np.ndarray:  # fmt: skip
         """New clips: the same seed gives the same clips.
 
         Args:
@@ -449,8 +370,11 @@ class Diffusion(VideoModel):
             seed: whole number from 0.
             known: float32 (count, time, height, width, channels) with pixels that are to stay, where `mask` is true.
             mask: bool (time, height, width), or one for each clip; see `known_frames`.
+            like: float32 (count, time, height, width, channels), clips to make variations of: the way begins at them, covered
+                with noise, and not at noise alone (C. Meng et al.: SDEdit. ICLR 2022, https://arxiv.org/abs/2108.01073).
+            strength: how far they are covered, above 0, which changes nothing, to 1, which leaves nothing of them; with `like`.
             sampler: "euler", "heun" (two evaluations a step but for the last), "ancestral" (with fresh noise), or "jumps", as
-                trained; None takes the setting's, or jumps if they were trained.
+                trained; None takes the setting's, or jumps if they were trained. Jumps begin at noise: not with `like`.
             steps: jumps from noise to clip; None takes the setting's, or 4 jumps.
             guidance: how far to go towards the condition: 1 as far as the network says; others than 1 take two evaluations
                 each. None takes the model's. Not with the sampler "jumps", which has learned it.
@@ -462,14 +386,14 @@ class Diffusion(VideoModel):
         Raises:
             ValueError: for anything else.
         """
-        settings = self._settings(count, condition, known, mask, sampler, steps, guidance)
+        settings = self._settings(count, condition, known, mask, like, strength, sampler, steps, guidance)
         made = super().generate(count, condition, seed=seed, watch=watch, **settings)
         return _kept(made, settings)
 
-    def _settings(self, count, condition, known, mask, sampler, steps, guidance) -> dict:
+    def _settings(self, count, condition, known, mask, like, strength, sampler, steps, guidance) -> dict:
         """How clips are drawn, checked and with what was left to the model filled in."""
-        sampler = sampler or ("jumps" if self.jumps else SETTINGS[self.setting][2])
-        _known(sampler, "sampler", SAMPLERS)
+        sampler = sampler or ("jumps" if self.jumps and like is None else SETTINGS[self.setting][2])
+        check_known(sampler, "sampler", SAMPLERS)
         if sampler == "jumps" and not self.jumps:
             raise ValueError("sampler is 'jumps', but this model was not trained to jump; build it with jumps=0.25.")
         steps = check_count(
@@ -494,7 +418,23 @@ class Diffusion(VideoModel):
             )
         if known is not None:
             known, mask = self._check_known(known, mask, check_count(count))
-        return {"known": known, "mask": mask, "sampler": sampler, "steps": steps, "guidance": towards}
+        if (like is None) != (strength is None):
+            raise ValueError("like and strength go together: the clips, and how far from them; give both or none.")
+        if like is not None:
+            like = self._check_like(like, check_count(count), sampler)
+            strength = check_number(strength, "strength")
+            if not 0 < strength <= 1:
+                raise ValueError(f"strength is {strength}, but a number above 0 and up to 1 was expected.")
+        asked = {"known": known, "mask": mask, "like": like, "strength": strength}
+        return asked | {"sampler": sampler, "steps": steps, "guidance": towards}
+
+    def _check_like(self, like, count, sampler) -> np.ndarray:
+        like = check_clips(like, self.clip_shape)
+        if len(like) != count:
+            raise ValueError(f"like has {len(like)} clips, but one for each of {count} was expected.")
+        if sampler == "jumps":
+            raise ValueError("like was given, but jumps begin at noise; leave the sampler out, or take another.")
+        return like
 
     def _check_known(self, known, mask, count) -> tuple[np.ndarray, np.ndarray]:
         if not self.fills:
@@ -514,14 +454,15 @@ class Diffusion(VideoModel):
         return self._looks(count, condition, seed, 1, watch, **settings)[-1]
 
     def trajectory(
-        self, count, condition=None, *, seed, shown, known=None, mask=None, sampler=None, steps=None, guidance=None
-    ) -> np.ndarray:
+        self, count, condition=None, *, seed, shown, known=None, mask=None, like=None, strength=None, sampler=None,
+        steps=None, guidance=None,
+    ) -> np.ndarray:  # fmt: skip
         """Clips on their way out of noise, as the network sees them at `shown` moments, evenly apart; the last are those that
         `generate` makes.
 
         Args:
             shown: how many moments, from 1 to steps.
-            count, condition, seed, known, mask, sampler, steps, guidance: as in `generate`.
+            count, condition, seed, known, mask, like, strength, sampler, steps, guidance: as in `generate`.
 
         Returns:
             float32 (shown, count, time, height, width, channels).
@@ -531,7 +472,7 @@ class Diffusion(VideoModel):
         """
         check_count(count)
         check_seed(seed)
-        settings = self._settings(count, condition, known, mask, sampler, steps, guidance)
+        settings = self._settings(count, condition, known, mask, like, strength, sampler, steps, guidance)
         if check_count(shown, "shown") > settings["steps"]:
             raise ValueError(
                 f"shown is {shown}, but there are {settings['steps']} steps; show at most as many moments."
@@ -540,7 +481,7 @@ class Diffusion(VideoModel):
         found = self._looks(count, self.check_condition(condition, count), seed, shown, None, **settings)
         return _kept(self.check_finite(found), settings)
 
-    def _looks(self, count, condition, seed, shown, watch, known, mask, sampler, steps, guidance) -> np.ndarray:
+    def _looks(self, count, condition, seed, shown, watch, known, mask, like, strength, sampler, steps, guidance):
         """As `trajectory`, of arguments that are checked."""
         words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count).numpy()
         noise = tf.random.stateless_normal((count, *self.latent_shape), draw_seed(seed)).numpy()
@@ -554,13 +495,17 @@ class Diffusion(VideoModel):
             fresh = tf.random.fold_in(draw_seed(seed), number + 1)
             told = self.known_of(known[part], mask[part]) if self.fills else None
             asked = (None if words is None else words[part], told)
-            parts.append(self._sample(tf.constant(x), *asked, fresh, sampler, steps, guidance, looks, done))
+            times = np.linspace(1, 0, steps + 1, dtype=np.float32)
+            times = times if sampler == "jumps" else self._shifted(times)
+            if like is not None:
+                times = times * np.float32(strength)
+                signal, rate = (float(value) for value in rates(times[0], self.schedule))
+                x = signal * self.latents_of(tf.constant(like[part])).numpy() + rate * x
+            parts.append(self._sample(tf.constant(x), *asked, fresh, sampler, times, guidance, looks, done))
         return np.concatenate(parts, axis=1)
 
-    def _sample(self, x, words, known, fresh, sampler, steps, guidance, looks, done) -> np.ndarray:
-        """From noise to clips, step by step; see `trajectory`."""
-        times = np.linspace(1, 0, steps + 1, dtype=np.float32)
-        times = times if sampler == "jumps" else self._shifted(times)
+    def _sample(self, x, words, known, fresh, sampler, times, guidance, looks, done) -> np.ndarray:
+        """From what is seen at the first of the times to clips, step by step; see `trajectory`."""
         seen = []
         for step, (now, then) in enumerate(itertools.pairwise(times)):
             if sampler == "jumps":
@@ -611,7 +556,7 @@ class Diffusion(VideoModel):
         clip, noise = told_apart(x, velocity, times, self.schedule, "velocity")
         if self.autoencoder is None:
             clip = tf.clip_by_value(clip, -1.0, 1.0)
-            signal, rate = (_beside(value, x) for value in rates(times, self.schedule))
+            signal, rate = (beside(value, x) for value in rates(times, self.schedule))
             noise = (x - signal * clip) / tf.maximum(rate, LEAST)
         return clip, noise
 
