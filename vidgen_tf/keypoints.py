@@ -29,7 +29,7 @@ from vidgen_tf.quiet import keras, tf
 PART = 4  # one of so many pixels is asked for in training
 HEAT = 4.0  # sharpness of the heat maps
 REACH = 32.0  # how fast a thing fades with the squared distance, in halves of a frame, unless its field objects
-WAVES = 3.0  # deviation of the wave numbers in the field's sines, by halves of a frame
+WAVES = (2.0, 16.0)  # least and largest deviation of the wave numbers in the field's sines, by halves of a frame
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -58,7 +58,9 @@ class Fields(keras.layers.Layer):
             start = keras.initializers.RandomNormal(stddev=deviation, seed=random) if deviation else "zeros"
             return self.add_weight(name=name, shape=sides, initializer=start)
 
-        self.waves = weight("waves", 2, hidden, deviation=WAVES)
+        deviations = np.geomspace(*WAVES, hidden).astype(np.float32)  # some to find things by, some to draw their edges
+        draw = lambda shape, dtype: keras.random.normal(shape, dtype=dtype, seed=random) * deviations  # noqa: E731
+        self.waves = self.add_weight(name="waves", shape=(2, hidden), initializer=draw)
         self.of_code = weight("of_code", keypoints, code, hidden, deviation=0.5)
         self.phases = weight("phases", hidden, deviation=0.5)
         self.mix = weight("mix", hidden, hidden, deviation=(2 / hidden) ** 0.5)

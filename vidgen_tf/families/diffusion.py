@@ -142,7 +142,7 @@ class Diffusion(VideoModel):
             check_values((self.vocabulary.size + 1, self.width), "the embedding of a condition")
         self.random = keras.random.SeedGenerator(self.seed % 2**31)
         self.denoiser = self._denoiser()
-        self._denoisers = {}
+        self._graphs = {}
         self.built = True
 
     # The network.
@@ -528,8 +528,15 @@ class Diffusion(VideoModel):
                 x = signal * clip + rate * noise
             done()
             if step + 1 in looks:
-                seen.append(clip if self.autoencoder is None else self.autoencoder.clips_of(clip))
+                seen.append(clip if self.autoencoder is None else self._unfolded(clip))
         return np.stack([np.clip(each, -1, 1) for each in seen])
+
+    def _unfolded(self, latents) -> tf.Tensor:
+        """Latents as clips, through one graph for batches of any size."""
+        if "unfold" not in self._graphs:
+            kind = [tf.TensorSpec((None, *self.latent_shape))]
+            self._graphs["unfold"] = tf.function(self.autoencoder.clips_of, kind)
+        return self._graphs["unfold"](latents)
 
     def _slope(self, clip, noise, time):
         signal, rate = (float(value) for value in slopes(time, self.schedule))
@@ -539,12 +546,12 @@ class Diffusion(VideoModel):
         """Clip and noise as they are seen at a time; pixels are kept in [-1, 1]."""
         guided = guidance != 1
         asked = {name: value for name, value in (("words", words), ("known", known)) if value is not None}
-        if guided not in self._denoisers:  # batches of any size run through the same graph, so that sizes change no bit
+        if guided not in self._graphs:  # batches of any size run through the same graph, so that sizes change no bit
             kinds = [tf.TensorSpec((None, *self.latent_shape)), *[tf.TensorSpec(())] * 3]
             kinds.append({name: tf.TensorSpec((None, *value.shape[1:]), value.dtype) for name, value in asked.items()})
-            self._denoisers[guided] = tf.function(functools.partial(self._told, guided), kinds)
+            self._graphs[guided] = tf.function(functools.partial(self._told, guided), kinds)
         numbers = (tf.constant(number, tf.float32) for number in (time, jump, guidance))
-        return self._denoisers[guided](x, *numbers, asked)
+        return self._graphs[guided](x, *numbers, asked)
 
     def _told(self, guided, x, time, jump, guidance, asked):
         times, jumps = (tf.repeat(value[None], tf.shape(x)[0]) for value in (time, jump))
