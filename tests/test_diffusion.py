@@ -205,6 +205,8 @@ def test_shift_moves_times_towards_noise():
     bell, dice = np.random.default_rng(0).normal(size=(2, 4000)).astype("float32")
     plain, shifted = (small(shift=shift)._times(bell, dice).numpy() for shift in (1.0, 3.0))
     np.testing.assert_allclose(shifted, 3 * plain / (1 + 2 * plain), rtol=1e-5)
+    wide = small(spread=2.0)._times(bell, dice).numpy()
+    np.testing.assert_allclose(np.log(wide / (1 - wide)), 2 * np.log(plain / (1 - plain)), rtol=1e-3, atol=1e-4)
 
 
 # -------------------------------------------------------------------------------------------------- training
@@ -467,6 +469,7 @@ def test_arguments_that_do_not_fit_are_refused():
         ({"jumps": 0.2, "prediction": "noise"}, ("jumps", "not of noise")),
         ({"drop": -0.1}, ("drop",)),
         ({"shift": 0}, ("shift", "above 0")),
+        ({"spread": -1}, ("spread", "-1")),
         ({"autoencoder": "nonsense"}, ("autoencoder", "(4, 8, 8, 1)")),
         ({"condition": ("a b",)}, ("condition",)),
     ):

@@ -112,6 +112,20 @@ def test_the_next_frame_of_bouncing_balls_is_foretold_as_well_as_is_promised():
     np.testing.assert_allclose(model.predict_next(futures)[:, :47], model.predict_next(clips)[:, :47], atol=1e-5)
 
 
+def test_keypoints_follow_the_things_of_held_out_clips():
+    world = vidgen_tf.Shapes(part="test")
+    sample, model = world.sample(60, seed=98), presets.load("keypoints-shapes")
+    latents = model.encode(sample.clips)
+    scores = world.scores(model.decode(latents), sample.captions)
+    assert min(scores["color"], scores["size"]) > 0.95
+    assert scores["motion"] > 0.9
+    assert scores["shape"] > 0.78
+    position, there = model.keypoints_of(latents)
+    away = np.linalg.norm(position[:, :, None] - sample.truth["position"][:, :, :, None], axis=-1)
+    nearest = np.where(there[:, :, None] > 0.5, away, np.inf).min(axis=-1)  # (n, time, thing), NaN for an absent thing
+    assert np.nanmedian(nearest) < 1
+
+
 def test_tokens_of_the_bouncer_cost_hardly_more_than_the_truth():
     world = vidgen_tf.Bouncer()
     held = world.sample(1000, seed=99)

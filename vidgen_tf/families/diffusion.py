@@ -82,6 +82,8 @@ class Diffusion(VideoModel):
         shift: how much more of the time is spent where there is much noise, in training and on the way of `generate`: time t
             becomes shift · t / (1 + (shift - 1) · t). The more values of a clip say the same, the more noise it takes to
             hide them.
+        spread: deviation of the times that are trained at, before they are squeezed between 0 and 1 (a logistic normal): with
+            more of it more of them lie near either end. Near the clip its last, small errors are mended.
         guidance: what `generate` takes when nothing else is said, and what the jumps learn.
         drop: share of the clips of a batch whose condition is left out in training.
         seed: of the weights.
@@ -97,7 +99,7 @@ class Diffusion(VideoModel):
 
     def __init__(
         self, clip_shape, condition=None, setting="rectified flow", schedule=None, prediction=None, autoencoder=None,
-        patch=(2, 4, 4), width=128, blocks=4, heads=4, fills=False, jumps=0.0, shift=1.0, guidance=1.0, drop=0.1, seed=0, **kwargs,
+        patch=(2, 4, 4), width=128, blocks=4, heads=4, fills=False, jumps=0.0, shift=1.0, spread=1.0, guidance=1.0, drop=0.1, seed=0, **kwargs,
     ):  # fmt: skip
         super().__init__(clip_shape, **kwargs)
         check_known(setting, "setting", tuple(SETTINGS))
@@ -133,6 +135,7 @@ class Diffusion(VideoModel):
         self.shift = check_number(shift, "shift")
         if not self.shift:
             raise ValueError("shift is 0, which leaves no time but 0; a number above 0 was expected, 1 for no shift.")
+        self.spread = check_number(spread, "spread")
         self.guidance, self.seed = check_number(guidance, "guidance"), check_seed(seed)
         self.vocabulary = None if condition is None else Vocabulary(condition)
         self.conditional = condition is not None
@@ -301,7 +304,9 @@ class Diffusion(VideoModel):
 
     def _times(self, bell, dice):
         """Times to train at: for rectified flow most often in the middle (a logistic normal), else evenly."""
-        return self._shifted(keras.ops.sigmoid(bell) if self.schedule == "linear" else LEAST + (1 - LEAST) * dice)
+        return self._shifted(
+            keras.ops.sigmoid(self.spread * bell) if self.schedule == "linear" else LEAST + (1 - LEAST) * dice
+        )
 
     def _shifted(self, times):
         return self.shift * times / (1 + (self.shift - 1) * times)
@@ -577,7 +582,7 @@ class Diffusion(VideoModel):
         return super().get_config() | {
             "condition": None if self.vocabulary is None else self.vocabulary.known, "setting": self.setting,
             "schedule": self.schedule, "prediction": self.prediction, "autoencoder": autoencoder, "patch": self.patch,
-            "width": self.width, "blocks": self.blocks, "heads": self.heads, "fills": self.fills, "jumps": self.jumps, "shift": self.shift,
+            "width": self.width, "blocks": self.blocks, "heads": self.heads, "fills": self.fills, "jumps": self.jumps, "shift": self.shift, "spread": self.spread,
             "guidance": self.guidance, "drop": self.drop, "seed": self.seed,
         }  # fmt: skip
 
