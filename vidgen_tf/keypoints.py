@@ -27,6 +27,9 @@ from vidgen_tf.clips import check_count, check_number, check_seed, check_values
 from vidgen_tf.quiet import keras, tf
 
 PART = 4  # one of so many pixels is asked for in training
+POSITION = (
+    3.0  # deviation of positions in latents, where that of all else is 1: where things go is what clips are about
+)
 HEAT = 4.0  # sharpness of the heat maps
 REACH = 32.0  # how fast a thing fades with the squared distance, in halves of a frame, unless its field objects
 WAVES = (2.0, 16.0)  # least and largest deviation of the wave numbers in the field's sines, by halves of a frame
@@ -97,8 +100,8 @@ class Fields(keras.layers.Layer):
 class KeypointAutoencoder(LatentSpace):
     """Clips of a few things on a plain ground to keypoints (time, 1, keypoints + 1, 2 + code) and back, frame by frame.
 
-    `compile` it and `fit` it on clips; `encode` and `decode` take and give arrays. Latents are scaled so that over all clips
-    each of their numbers has about the mean 0 and the variance 1; `keypoints_of` gives positions in pixels.
+    `compile` it and `fit` it on clips; `encode` and `decode` take and give arrays. Latents are scaled: over all clips
+    each of their numbers has about the mean 0 and the deviation 1, and positions 3; `keypoints_of` gives them in pixels.
 
     Args:
         clip_shape: (time, height, width, channels); height and width even.
@@ -146,6 +149,8 @@ class KeypointAutoencoder(LatentSpace):
         self.fields.build((None, *self.latent_shape[2:]))
         self.scale = keras.layers.BatchNormalization(momentum=0.99, center=False, scale=False, epsilon=1e-4)
         self.scale.build((None, self.latent_shape[2] * self.latent_shape[3]))
+        self.deviations = np.ones(self.latent_shape[2:], np.float32)
+        self.deviations[:-1, :2] = POSITION
         self.built = True
 
     def _encoder(self) -> keras.Model:
@@ -180,13 +185,13 @@ class KeypointAutoencoder(LatentSpace):
     def _scaled(self, points, training=False):
         """Keypoints (batch, keypoints + 1, 2 + code) by the scale of all clips; in training it also learns that scale."""
         flat = keras.ops.reshape(points, (-1, points.shape[1] * points.shape[2]))
-        return keras.ops.reshape(self.scale(flat, training=training), (-1, *points.shape[1:]))
+        return keras.ops.reshape(self.scale(flat, training=training), (-1, *points.shape[1:])) * self.deviations
 
     def _unscaled(self, latents):
         """Latents (…, keypoints + 1, 2 + code) as the fields take them."""
-        deviation = keras.ops.sqrt(self.scale.moving_variance + self.scale.epsilon)
         shape = self.latent_shape[2:]
-        return latents * keras.ops.reshape(deviation, shape) + keras.ops.reshape(self.scale.moving_mean, shape)
+        deviation = keras.ops.reshape(keras.ops.sqrt(self.scale.moving_variance + self.scale.epsilon), shape)
+        return latents * (deviation / self.deviations) + keras.ops.reshape(self.scale.moving_mean, shape)
 
     def latents_of(self, clips, training=False):
         """Clips (batch, time, height, width, channels), of any time, as latents, on any backend of Keras."""
