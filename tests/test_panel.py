@@ -126,3 +126,14 @@ def test_the_widgets_do_what_the_studio_does(studio):
     assert "<script>" not in box.answer.value
     assert len(box.gallery.children) == 2
     assert not box.button.disabled
+
+
+def test_an_error_that_nobody_foresaw_is_told_on_the_panel(studio):
+    def broken(prompt):
+        raise RuntimeError("no memory")
+
+    box = panel.panel(panel.Studio(studio.model, check=broken))
+    box.prompt.value = SENTENCES[1]
+    box.button.click()  # ipywidgets logs what a callback raises
+    assert "RuntimeError: no memory" in box.answer.value
+    assert not box.button.disabled

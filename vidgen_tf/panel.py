@@ -161,10 +161,13 @@ def panel(studio: Studio):
         placeholder="a red circle moves left", description="prompt", options=studio.completions(""), layout=wide,
         continuous_update=True, ensure_option=False,
     )  # fmt: skip
-    seed = widgets.BoundedIntText(0, 0, 2**31 - 1, description="seed")
+    seed = widgets.BoundedIntText(0, 0, 2**31 - 1, description="seed", tooltip="another one makes another clip")
     best = widgets.Checkbox(True, description="few trained jumps", indent=False)
-    steps = widgets.IntSlider(16, 1, 50, description="steps", disabled=True, layout=wide)
-    guidance = widgets.FloatSlider(2.0, min=1, max=10, step=0.5, description="guidance", disabled=True, layout=wide)
+    steps = widgets.IntSlider(16, 1, 50, description="steps", tooltip="more take longer", disabled=True, layout=wide)
+    guidance = widgets.FloatSlider(
+        2.0, min=1, max=10, step=0.5, description="guidance", tooltip="how closely the clip follows the prompt",
+        disabled=True, layout=wide,
+    )  # fmt: skip
     button = widgets.Button(description="generate", button_style="primary", icon="film")
     progress = widgets.IntProgress(0, 0, 1, layout=wide)
     answer, gallery = widgets.HTML(), widgets.HBox(layout=widgets.Layout(flex_flow="row wrap"))
@@ -186,6 +189,9 @@ def panel(studio: Studio):
             gallery.children = [_card(widgets, made) for made in studio.gallery]
         except (ValueError, OSError) as error:
             answer.value = f"<b>{html.escape(str(error))}</b>"
+        except Exception as error:  # a callback has no output of its own, so that nobody would see it
+            answer.value = f"<b>{html.escape(f'{type(error).__name__}: {error}'[:300])}</b>"
+            raise
         finally:
             button.disabled = False
 
@@ -204,11 +210,14 @@ def panel(studio: Studio):
 def _card(widgets, made: Made):
     """A clip of the gallery, with its prompt and links to its files."""
     picture = widgets.Image(value=preview.animation(made.clip, side=160).png, format="png", width=160)
+    look = "color: var(--jp-content-link-color, blue); text-decoration: underline"  # JupyterLab leaves links plain here
     links = " ".join(
-        f'<a download="{made.name}.{kind}" href="data:{mime};base64,{base64.b64encode(made.file(kind)).decode()}">{kind}</a>'
+        f'<a style="{look}" download="{made.name}.{kind}" '
+        f'href="data:{mime};base64,{base64.b64encode(made.file(kind)).decode()}">{kind}</a>'
         for kind, mime in KINDS.items()
     )
     told = widgets.HTML(
-        f"{html.escape(made.prompt)}<br>seed {made.seed}: {links}", layout=widgets.Layout(width="170px")
+        f'<div style="line-height: 1.4">{html.escape(made.prompt)}<br>seed {made.seed}: {links}</div>',
+        layout=widgets.Layout(width="170px"),
     )
     return widgets.VBox([picture, told])
