@@ -74,7 +74,16 @@ def test_a_card_says_how_the_weights_came_about(name):
     further = set(recipe) - RECIPE
     assert set(recipe) >= RECIPE
     assert further & {"test_steps", "test_clips", "test_on"}  # it is scored
-    assert further <= {"test_steps", "test_clips", "test_on", "train_on", "judge", "warmup_steps", "precision"}
+    assert further <= {
+        "test_steps",
+        "test_clips",
+        "test_on",
+        "train_on",
+        "judge",
+        "warmup_steps",
+        "precision",
+        "seen_clips",
+    }
     assert set(record) == RECORD
     assert record["steps"] == recipe["steps"]  # the run followed the recipe to its end
     assert record["minutes"] > 0
@@ -124,6 +133,30 @@ def test_keypoints_follow_the_things_of_held_out_clips():
     away = np.linalg.norm(position[:, :, None] - sample.truth["position"][:, :, :, None], axis=-1)
     nearest = np.where(there[:, :, None] > 0.5, away, np.inf).min(axis=-1)  # (n, time, thing), NaN for an absent thing
     assert np.nanmedian(nearest) < 1
+
+
+def test_clips_for_held_out_sentences_are_as_asked():
+    world, model = vidgen_tf.Shapes(part="test"), presets.load("text-shapes")
+    sample = world.sample(64, seed=98)
+    clips = model.generate(64, sample.captions, seed=3)
+    scores = world.scores(clips, sample.captions)
+    assert min(scores["color"], scores["size"], scores["permanence"]) > 0.9
+    assert scores["caption_but_size"] > 0.55
+    others = sample.captions[1:] + sample.captions[:1]
+    assert world.scores(clips, others)["caption_but_size"] < 0.15
+
+
+def test_between_the_first_and_the_last_frame_things_go_their_way():
+    sample, model = vidgen_tf.Shapes(part="test").sample(32, seed=97), presets.load("text-shapes")
+    films, frames = sample.clips, [0, 15]
+    made = model.generate(
+        32, sample.captions, seed=3, known=films, mask=vidgen_tf.known_frames(films.shape[1:], frames)
+    )
+    np.testing.assert_array_equal(made[:, frames], films[:, frames])
+    share = np.linspace(0, 1, 16, dtype=np.float32)[:, None, None, None]
+    blend = (1 - share) * films[:, :1] + share * films[:, -1:]
+    ours, plain = (np.mean((films - clips)[:, 1:-1] ** 2) for clips in (made, blend))
+    assert 10 * np.log10(plain / ours) > 0
 
 
 def test_tokens_of_the_bouncer_cost_hardly_more_than_the_truth():
