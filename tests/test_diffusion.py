@@ -101,15 +101,15 @@ def test_unknown_settings_are_refused():
 
 class Knows(Diffusion):
     """A model whose velocity is replaced by the exact one for clips that are Gaussian: each value has the mean `mean` and
-    the deviation `spread`, independently. What x tells of the clip is then a formula."""
+    the deviation `deviation`, independently. What x tells of the clip is then a formula."""
 
-    mean, spread = 0.3, 0.2
+    mean, deviation = 0.3, 0.2
 
     def predict_velocity(self, x, times, jumps, words=None, known=None):
         shape = (-1, *[1] * (len(x.shape) - 1))
         signal, rate = (tf.reshape(value, shape) for value in rates(times, self.schedule))
-        variance = (signal * self.spread) ** 2 + rate**2
-        clip = self.mean + signal * self.spread**2 / variance * (x - signal * self.mean)
+        variance = (signal * self.deviation) ** 2 + rate**2
+        clip = self.mean + signal * self.deviation**2 / variance * (x - signal * self.mean)
         noise = rate / variance * (x - signal * self.mean)
         signal_slope, rate_slope = (tf.reshape(value, shape) for value in slopes(times, self.schedule))
         return signal_slope * clip + rate_slope * noise

@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import shutil
+import textwrap
 import time
 from collections.abc import Sequence
 from datetime import date
@@ -43,7 +44,8 @@ def card(name: str) -> dict:
         ValueError: for an unknown name.
     """
     if name not in names():
-        raise ValueError(f"There is no preset {name!r}; known: {', '.join(names())}.")
+        known = textwrap.shorten(", ".join(names()), 160, placeholder=" … (python -m vidgen_tf list names them all)")
+        raise ValueError(f"There is no preset {name!r:.60}; known: {known}.")
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
