@@ -47,7 +47,7 @@ class LatentSpace(VideoModel):
             clips: float32 (count, time, height, width, channels).
 
         Returns:
-            float32 (count, *latent_shape); each channel has about the mean 0 and the variance 1.
+            float32 (count, *latent_shape), scaled as the class says.
 
         Raises:
             ValueError: for clips of another shape or range, and for broken weights.
@@ -93,7 +93,8 @@ class LatentSpace(VideoModel):
 class Autoencoder(LatentSpace):
     """Clips to latents (time / block, height / patch, width / patch, latent_channels) and back, a few frames at a time.
 
-    `compile` it and `fit` it on clips; `encode` and `decode` take and give arrays.
+    `compile` it and `fit` it on clips; `encode` and `decode` take and give arrays. Over all clips each latent channel has
+    about the mean 0 and the variance 1.
 
     Args:
         clip_shape: (time, height, width, channels).

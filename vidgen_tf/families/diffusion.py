@@ -72,7 +72,8 @@ class Diffusion(VideoModel):
             `VideoGAN`.
         setting: "ddpm", "ddim" or "rectified flow": names schedule, prediction, and how `generate` samples.
         schedule, prediction: others than those of the setting; see `rates` and `told_apart`.
-        autoencoder: an `Autoencoder` of such clips, already trained; the model then learns its latents. None learns pixels.
+        autoencoder: an `Autoencoder` or a `KeypointAutoencoder` of such clips, already trained; the model then learns its
+            latents. None learns pixels.
         patch: block (frames, rows, columns) of pixels, or of latents, that one token stands for.
         width: numbers of a token.
         blocks: how often tokens look at each other.
