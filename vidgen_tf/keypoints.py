@@ -5,13 +5,17 @@ them all. Here a latent vector belongs to a *keypoint*, a point that follows one
 is one number that falls. Nobody tells the network what the things are. It is only asked for the same frame again, and
 since all it may keep of a frame is a few points with a few numbers each, it learns to put the points on the things.
 
-Each keypoint has a heat map over the frame; its position is the mean of all places, weighted by their heat, and its code is
-read where it is hot. A *field* draws it: a small network that is asked for each pixel how much of the thing is there, and that
-knows nothing of the pixel but how far it is away from the keypoint. So wherever a thing goes, it looks the same. And a keypoint
-has one colour, which is learned, so that it takes the things of that colour, and two of different colours never share one.
+Each keypoint has a heat map over the frame. All of them, and the ground, compete for each place (a softmax over them), so that a
+thing belongs to one of them; a keypoint's position is the centre of what it owns, it is there if it owns something, and its code
+is read where it is hot. A *field* draws it: a small network that is asked for each pixel how much of the thing is there, and
+that knows nothing of the pixel but how far it is away from the keypoint. So wherever a thing goes, it looks the same.
+
+One thing is told beforehand: a keypoint has one colour. It is learned, as the heat is, but both begin with red, green, yellow, blue
+and so on; without that, the first steps decide by chance which keypoints come to life, and colours must share the others.
 
     frame ≈ mean of the colours of the ground and of the things, weighted by softmax(0, field_1, field_2, …)
 
+F. Locatello et al.: Object-Centric Learning with Slot Attention. NeurIPS 2020, https://arxiv.org/abs/2006.15055 (competition)
 T. Jakab, A. Gupta, H. Bilen, A. Vedaldi: Unsupervised Learning of Object Landmarks through Conditional Image Generation.
 NeurIPS 2018, https://arxiv.org/abs/1806.07823
 M. Minderer et al.: Unsupervised Learning of Object Structure and Dynamics from Videos. NeurIPS 2019,
@@ -106,7 +110,7 @@ class KeypointAutoencoder(LatentSpace):
     each of their numbers has about the mean 0 and the deviation 1, and positions 3; `keypoints_of` gives them in pixels.
 
     Args:
-        clip_shape: (time, height, width, channels); height and width even.
+        clip_shape: (time, height, width, 3); height and width even.
         keypoints: how many colours things may have.
         code: numbers that tell how a thing looks; the first one says how much it is there at all.
         width: channels of the encoder.
@@ -135,6 +139,10 @@ class KeypointAutoencoder(LatentSpace):
         if height % 2 or frame_width % 2:
             raise ValueError(f"clip_shape is {clip_shape!r}, but an even height and an even width were expected.")
         self.keypoints, self.code = check_count(keypoints, "keypoints"), check_count(code, "code", least=2)
+        if channels != 3:
+            raise ValueError(
+                f"clip_shape is {clip_shape!r}, but 3 channels were expected: keypoints are known by their colour."
+            )
         if 2 + self.code < channels:
             raise ValueError(f"code is {code}, but {channels - 2} at least were expected: the ground needs a colour.")
         self.width, self.depth = check_count(width, "width"), check_count(depth, "depth", least=0)
@@ -169,19 +177,22 @@ class KeypointAutoencoder(LatentSpace):
         for _ in range(self.depth):
             x = x + conv(ops.silu(conv(ops.silu(x), self.width, 3)), self.width, 3)
         x, cells = ops.silu(x), height * width // 4
-        begin = lambda shape, dtype: ops.convert_to_tensor(3 * corners(*shape[:1:-1])[None, None].swapaxes(2, 3), dtype)  # noqa: E731
-        color = keras.layers.Conv2D(self.keypoints, 1, kernel_initializer=begin)(
-            keras.layers.AveragePooling2D(2)(pictures)
-        )
-        heat = ops.reshape(conv(x, self.keypoints, 1) + color, (-1, cells, self.keypoints))
+        begin = lambda shape, dtype: ops.convert_to_tensor(hues(*shape[:1:-1]).T[None, None], dtype)  # noqa: E731
+        start = {"kernel_initializer": begin, "bias_initializer": keras.initializers.Constant(-2.5)}
+        hue = keras.layers.Conv2D(self.keypoints, 1, **start)(keras.layers.AveragePooling2D(2)(pictures))
+        more = keras.layers.Conv2D(self.keypoints, 1, kernel_initializer="zeros")(x)
+        heat = HEAT * ops.reshape(hue + more, (-1, cells, self.keypoints))
         found = ops.reshape(conv(x, 2 * self.width, 1), (-1, cells, 2 * self.width))
-        weights = ops.softmax(HEAT * heat, axis=1)
-        position = ops.einsum("bpk,pc->bkc", weights, places(height // 2, width // 2))
-        hottest = ops.max(heat, axis=1)[..., None]
-        who = ops.zeros_like(hottest) + np.eye(self.keypoints, dtype=np.float32)
-        told = ops.concatenate([ops.einsum("bpk,bpc->bkc", weights, found), hottest, who], axis=-1)
-        told = dense(64, activation="silu", kernel_initializer=glorot())(told)
+        owned = ops.softmax(ops.concatenate([ops.zeros_like(heat[..., :1]), heat], axis=-1), axis=-1)[..., 1:]
+        area = ops.sum(owned, axis=1)[..., None]  # in cells; what no keypoint owns is ground
+        position = ops.einsum("bpk,pc->bkc", owned, places(height // 2, width // 2)) / (area + 0.01)
+        who = ops.zeros_like(area) + np.eye(self.keypoints, dtype=np.float32)
+        read = ops.einsum("bpk,bpc->bkc", ops.softmax(heat, axis=1), found)
+        told = dense(64, activation="silu", kernel_initializer=glorot())(
+            ops.concatenate([read, ops.log(area + 0.1), who], axis=-1)
+        )
         there = dense(1, activation="sigmoid", kernel_initializer=glorot(), bias_initializer="ones")(told)
+        there = there * area / (area + 1)
         code = dense(self.code - 1, kernel_initializer=glorot())(told)
         things = ops.concatenate([2 * there * position, there, there * code], axis=-1)  # what is not there is all 0
         ground = dense(32, activation="silu", kernel_initializer=glorot())(ops.mean(found, axis=1))
@@ -291,6 +302,12 @@ def corners(keypoints: int, channels: int) -> np.ndarray:
     """The colours that keypoints begin with, float32 (keypoints, channels): corners of the cube of all colours, in the order of
     binary numbers; red, green, yellow, blue, magenta, cyan, white, black, and so on from the beginning."""
     return (1.2 * ((np.arange(1, keypoints + 1)[:, None] >> np.arange(channels)) % 2) - 0.6).astype(np.float32)
+
+
+def hues(keypoints: int, channels: int) -> np.ndarray:
+    """How much each channel says for each keypoint at the beginning, float32 (keypoints, channels): grey says nothing."""
+    colors = corners(keypoints, channels)
+    return 3 * (colors - colors.mean(axis=1, keepdims=True))
 
 
 def asked_for(pictures, dice):
