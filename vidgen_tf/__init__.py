@@ -24,6 +24,8 @@ _HOME = {
     "Bouncer": "worlds.bouncer",
     "Balls": "worlds.balls",
     "MovingPictures": "worlds.moving_pictures",
+    "MovingCamera": "worlds.camera",
+    "style_picture": "styles",
     # looking
     "filmstrip": "preview",
     "grid": "preview",
@@ -37,6 +39,7 @@ _HOME = {
     "flicker": "metrics",
     "warping_error": "metrics",
     "endpoint_error": "metrics",
+    "estimate_flow": "flow_estimation",
     "frechet_distance": "metrics",
     "polynomial_mmd": "metrics",
     "precision_recall": "metrics",
@@ -74,6 +77,9 @@ _HOME = {
     "known_frames": "families.diffusion",
     "Autoencoder": "autoencoder",
     "KeypointAutoencoder": "keypoints",
+    # style
+    "PictureFeatures": "style_transfer",
+    "StyleTransfer": "style_transfer",
     # scenes and light
     "Material": "scenes",
     "Sphere": "scenes",
