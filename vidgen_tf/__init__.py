@@ -38,6 +38,7 @@ _HOME = {
     "neighbor_correlation": "metrics",
     "flicker": "metrics",
     "warping_error": "metrics",
+    "flicker_ratio": "metrics",
     "endpoint_error": "metrics",
     "estimate_flow": "flow_estimation",
     "frechet_distance": "metrics",

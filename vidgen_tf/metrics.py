@@ -340,6 +340,28 @@ def warping_error(clips: np.ndarray, flow: np.ndarray, where: np.ndarray | None 
     return np.sqrt(np.where(counted > 0, error.sum(axis=(1, 2, 3)) / np.maximum(counted, 1), np.nan))
 
 
+def flicker_ratio(
+    clips: np.ndarray, source: np.ndarray, flow: np.ndarray, where: np.ndarray | None = None
+) -> np.ndarray:
+    """How much more painted clips flicker than their sources: the ratio of their warping errors along the sources' flow.
+
+    A clip without contrast does not flicker: look at it too, or at its style and content.
+
+    Args:
+        clips, source: (count, time, height, width, channels), of one shape.
+        flow, where: of the sources, as in `warping_error`.
+
+    Returns:
+        float64 (count,): 1 for copies, less for calmer clips; NaN where no pixel counts, or where the source has no error.
+
+    Raises:
+        ValueError: for arrays that do not fit.
+    """
+    source, clips = _check_pair(source, clips)
+    own = warping_error(source, flow, where)
+    return warping_error(clips, flow, where) / np.where(own > 0, own, np.nan)
+
+
 def endpoint_error(flow: np.ndarray, true: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
     """How far a flow's arrows end from where the true ones end: the mean distance, in pixels per frame.
 

@@ -260,8 +260,8 @@ class StyleTransfer(VideoModel):
     truth = ("flow", "seen")
 
     def __init__(
-        self, clip_shape, features, styles=("strokes", "mosaic", "woodcut", "tissue"), width=32, depth=3, content=1.0,
-        style=10.0, temporal=30.0, noise=0.03, seed=0, **kwargs,
+        self, clip_shape, features, styles=("strokes", "mosaic", "woodcut", "tissue"), width=32, depth=2, content=1.0,
+        style=20.0, temporal=800.0, noise=0.03, seed=0, **kwargs,
     ):  # fmt: skip
         super().__init__(clip_shape, **kwargs)
         if self.clip_shape[3] != 3 or any(side % 4 or side < LEAST for side in self.clip_shape[1:3]):
