@@ -233,8 +233,10 @@ def statistics(layers: list):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class StyleTransfer(VideoModel):
-    """Paints clips in the style of a picture. Train it on pairs (clips, truth) of a world that knows its optical flow, as
-    `MovingCamera().dataset(batch_size, seed, truth=model.truth)` hands them out; `stylize` then takes any clips.
+    """Paints clips in the style of a picture, so that nothing flickers.
+
+    Train it on pairs (clips, truth) of a world that knows its optical flow, as `MovingCamera().dataset(batch_size, seed,
+    truth=model.truth)` hands them out; `stylize` then takes any clips.
 
     Args:
         clip_shape: (time, height, width, 3) of clips in training; height and width multiples of 4.

@@ -22,7 +22,7 @@ from vidgen_tf.flow_estimation import estimate_flow
 from vidgen_tf.styles import STYLES, read_shipped, style_picture
 from vidgen_tf.worlds import Sample, World
 
-PHOTOGRAPHS = {  # name: file in scikit-image; all are CC0 or in the public domain
+PHOTOGRAPHS = {  # name: file in scikit-image; CC0, public domain, or without known copyright restrictions
     "astronaut": "astronaut.png",
     "cat": "chelsea.png",
     "coffee": "coffee.png",
