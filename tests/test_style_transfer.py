@@ -42,7 +42,7 @@ def small(known, **options) -> StyleTransfer:
 
 @pytest.fixture(scope="module")
 def trained(features) -> StyleTransfer:
-    model = small(features, seed=2)
+    model = small(features, seed=2, temporal=30.0)
     model.compile(keras.optimizers.Adam(5e-3))
     model.fit(WORLD.dataset(4, 3, truth=model.truth), steps_per_epoch=60, verbose=0)
     return model

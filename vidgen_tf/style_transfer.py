@@ -292,7 +292,6 @@ class StyleTransfer(VideoModel):
         self.seed = check_seed(seed)
         self.random = keras.random.SeedGenerator(self.seed % 2**31)
         self.painter = self._painter()
-        self._graph = tf.function(lambda frames, known: self.painter([frames, known]), autograph=False)
         self.built = True
 
     def _painter(self) -> keras.Model:
@@ -395,7 +394,8 @@ class StyleTransfer(VideoModel):
                 "were expected; cut or resize them."
             )
         known = statistics(self.features.maps(check_picture(picture)[None]))
-        made = [self._graph(clip, known if together else tf.repeat(known, len(clip), axis=0)).numpy() for clip in clips]
+        each = [known if together else tf.repeat(known, len(clip), axis=0) for clip in clips]
+        made = [self.painter([tf.constant(clip), style]).numpy() for clip, style in zip(clips, each, strict=True)]
         return np.clip(self.check_finite(np.stack(made)), -1, 1)
 
     def generate(self, count, condition=None, *, seed, **settings):
