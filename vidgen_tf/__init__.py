@@ -24,6 +24,9 @@ _HOME = {
     "Bouncer": "worlds.bouncer",
     "Balls": "worlds.balls",
     "MovingPictures": "worlds.moving_pictures",
+    "drawn": "worlds.sketches",
+    "region_of": "worlds.sketches",
+    "painted": "worlds.sketches",
     # looking
     "filmstrip": "preview",
     "grid": "preview",
@@ -43,6 +46,7 @@ _HOME = {
     "coverage": "metrics",
     "nearest": "metrics",
     "mode_coverage": "metrics",
+    "intersection_over_union": "metrics",
     "bits_per_dimension": "metrics",
     "object_permanence": "metrics",
     "motion_smoothness": "metrics",
@@ -72,6 +76,7 @@ _HOME = {
     "TokenVideo": "families.autoregressive",
     "Diffusion": "families.diffusion",
     "known_frames": "families.diffusion",
+    "SketchAdapter": "families.sketch_adapter",
     "Autoencoder": "autoencoder",
     "KeypointAutoencoder": "keypoints",
     # scenes and light
