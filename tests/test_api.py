@@ -181,6 +181,7 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "families": NETWORKS | {"adversarial", "noise_schedules", "tokenizer", "scenes", "rigid_bodies", "path_tracing"},
     "callbacks": {"clips", "quiet", "preview"},
     "panel": {"clips", "preview", "video_model"},
+    "canvas": {"panel"},
     "presets": {"clips", "metrics", "quiet", "|"},
     "exercises": {"clips", "metrics", "exercises"},
     "__main__": {"clips", "|", "|panel", "|presets", "|quiet", "|worlds"},

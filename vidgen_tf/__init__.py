@@ -26,6 +26,9 @@ _HOME = {
     "MovingPictures": "worlds.moving_pictures",
     "MovingCamera": "worlds.camera",
     "style_picture": "styles",
+    "drawn": "worlds.sketches",
+    "region_of": "worlds.sketches",
+    "painted": "worlds.sketches",
     # looking
     "filmstrip": "preview",
     "grid": "preview",
@@ -47,6 +50,7 @@ _HOME = {
     "coverage": "metrics",
     "nearest": "metrics",
     "mode_coverage": "metrics",
+    "intersection_over_union": "metrics",
     "bits_per_dimension": "metrics",
     "object_permanence": "metrics",
     "motion_smoothness": "metrics",
@@ -76,6 +80,7 @@ _HOME = {
     "TokenVideo": "families.autoregressive",
     "Diffusion": "families.diffusion",
     "known_frames": "families.diffusion",
+    "SketchAdapter": "families.sketch_adapter",
     "Autoencoder": "autoencoder",
     "KeypointAutoencoder": "keypoints",
     # style

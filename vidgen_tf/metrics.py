@@ -250,6 +250,29 @@ def mode_coverage(found: np.ndarray, modes: int) -> float:
     return len(np.unique(found[found >= 0])) / modes
 
 
+def intersection_over_union(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """How far two regions are the same: what lies in both, divided by what lies in at least one.
+
+    Args:
+        one, other: (count, height, width), bool, or from 0 to 1 how much of each pixel belongs to the region.
+
+    Returns:
+        float64 (count,) from 0, they lie apart, to 1, they are the same; 1 also where both are empty.
+
+    Raises:
+        ValueError: for different shapes, or values outside of [0, 1].
+    """
+    one, other = (as_array(region, "a region").astype(np.float64) for region in (one, other))
+    if one.shape != other.shape or one.ndim != 3:
+        raise ValueError(
+            f"regions of shapes {one.shape} and {other.shape} came, but twice (count, height, width) was expected."
+        )
+    both, any_ = (bound(one, other).sum(axis=(1, 2)) for bound in (np.minimum, np.maximum))
+    if one.size and not (min(one.min(), other.min()) >= 0 and max(one.max(), other.max()) <= 1):  # NaN is neither
+        raise ValueError("the regions have values outside of [0, 1]; give shares of pixels, such as region_of gives.")
+    return np.where(any_ > 0, both / np.maximum(any_, 1e-9), 1.0)
+
+
 def bits_per_dimension(log_prob: np.ndarray, values: int) -> np.ndarray:
     """What a value of a clip costs in a file of 256 grey levels under a model: -log_prob / (values ln 2) + log₂(255/2).
 
