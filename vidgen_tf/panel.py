@@ -129,9 +129,9 @@ class Studio:
                 f"The prompt has {len(prompt)} characters, but {LONGEST} at most were expected; shorten it."
             )
         prompt = " ".join(prompt.lower().strip().removesuffix(".").split())
-        self.model.check_condition([prompt], 1)
         if self.check is not None:
-            self.check(prompt)
+            self.check(prompt)  # it can tell what a word stands for
+        self.model.check_condition([prompt], 1)
         way = {} if steps is None and guidance is None else {"sampler": "euler", "steps": steps, "guidance": guidance}
         if way and not hasattr(self.model, "trajectory"):
             raise ValueError(f"{type(self.model).__name__} makes a clip in one go; leave steps and guidance out.")
