@@ -93,6 +93,8 @@ class Diffusion(VideoModel):
 
     Attributes:
         denoiser: the network; `inputs_of` says what it takes.
+        control_shape: (blocks, tokens, width) of what a branch may add: the tokens are those of words, if there are any, then
+            those of the clip.
 
     Raises:
         ValueError: for arguments other than these.
@@ -148,6 +150,7 @@ class Diffusion(VideoModel):
             check_values((self.vocabulary.size + 1, self.width), "the embedding of a condition")
         self.random = keras.random.SeedGenerator(self.seed % 2**31)
         self.denoiser = self._denoiser()
+        self.control_shape = tuple(self.denoiser.input["control"].shape[1:])
         self._graphs = {}
         self.built = True
 
@@ -202,12 +205,6 @@ class Diffusion(VideoModel):
         tokens = tokens + control + six[2] * attend(norm(tokens) * (1 + six[0]) + six[1], self.heads, self.random)
         found = self._dense(4 * size, activation="gelu")(norm(tokens) * (1 + six[3]) + six[4])
         return tokens + six[5] * self._dense(size)(found)
-
-    @property
-    def control_shape(self) -> tuple[int, int, int]:
-        """(blocks, tokens, width) of what a branch may add: the tokens are those of words, if there are any, then those of the
-        clip."""
-        return tuple(self.denoiser.input["control"].shape[1:])
 
     def inputs_of(self, x, times, jumps, words=None, known=None, control=None) -> dict:
         """What the `denoiser` takes, as a dictionary.
