@@ -1,4 +1,4 @@
-"""Style transfer for clips: what is seen stays, how it is painted comes from another picture, and nothing flickers.
+"""Style transfer for clips: what is seen stays, how it is painted comes from another picture, and little flickers.
 
 One pass through a network paints a frame. What it knows of the style picture are the means and deviations of its features;
 from these a small network says which mean and deviation each channel shall have on the way (adaptive instance norm):
@@ -233,7 +233,7 @@ def statistics(layers: list):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class StyleTransfer(VideoModel):
-    """Paints clips in the style of a picture, so that nothing flickers.
+    """Paints clips in the style of a picture, so that little flickers.
 
     Train it on pairs (clips, truth) of a world that knows its optical flow, as `MovingCamera().dataset(batch_size, seed,
     truth=model.truth)` hands them out; `stylize` then takes any clips.
