@@ -301,7 +301,7 @@ def test_the_velocity_follows_from_what_is_predicted(prediction):
     model = shaken(small(prediction=prediction))
     x = tf.constant(np.random.default_rng(0).normal(size=(2, *TINY)).astype("float32"))
     times = tf.constant([0.3, 0.8])
-    said = model.denoiser({"x": x, "times": times, "jumps": tf.zeros(2)}).numpy()
+    said = model.denoiser(model.inputs_of(x, times, tf.zeros(2))).numpy()
     t = np.reshape(times, (2, 1, 1, 1, 1))
     by_hand = (x - said) / t if prediction == "clip" else (said - x) / (1 - t)  # noise - clip
     np.testing.assert_allclose(model.predict_velocity(x, times, tf.zeros(2)), by_hand, rtol=1e-3, atol=1e-4)

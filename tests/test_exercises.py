@@ -1022,6 +1022,7 @@ ANSWERS = {
             (lambda origin, direction, height: (height - origin[:, 1]) / direction[:, 1], "away from it never meet"),
             (lambda origin, direction, height: np.abs((height - origin[:, 1]) / direction[:, 1]), "behind the ray"),
             (lambda origin, direction, height: -_to_floor(origin, direction, height), "sign is turned"),
+            (lambda origin, direction, height: _to_floor(origin, -direction, height), "sign of t is turned"),
             (
                 lambda origin, direction, height: np.nan_to_num(_to_floor(origin, direction, height), posinf=0),
                 "0 would be the nearest",
@@ -1053,6 +1054,7 @@ ANSWERS = {
             (lambda *given: _lamp_light(*given, power=1), "not the distance"),
             (lambda *given: _lamp_light(*given) / given[4], "1 / area"),
             (lambda *given: _lamp_light(*given) / given[4] ** 2, "one divides by it"),
+            (lambda *given: _lamp_light(*given) / given[4] * 2 * np.pi, "density of directions"),
             (lambda *given: _lamp_light(*given) * np.pi, "color / π"),
             (lambda *given: _lamp_light(*given) * len(given[2]), "not the sum"),
             (lambda *given: _lamp_light(*given) / given[6], "where is the color"),
@@ -1099,6 +1101,12 @@ ANSWERS = {
                 lambda weight, dice, most: _roulette(weight, dice, np.minimum(weight.min(axis=1), most)),
                 "not the smallest",
             ),
+            (
+                lambda weight, dice, most: np.where(
+                    dice[:, None] < np.minimum(weight, most), weight / np.minimum(weight, most), 0
+                ),
+                "one path, one chance",
+            ),
             (lambda weight, dice, most: _roulette(weight, dice, weight.max(axis=1)), "at most `most`"),
             (lambda weight, dice, most: _roulette(weight, dice, np.minimum(weight.max(axis=1), 1)), "at most `most`"),
             (lambda weight, dice, most: _roulette(weight, dice, np.full(len(dice), most)), "dark paths"),
@@ -1125,6 +1133,9 @@ ANSWERS = {
             (lambda *given: _bounce(*given, most=np.inf), "strong enough"),
             (lambda *given: _bounce(*given, ease=1.0), "2/7"),
             (lambda *given: _bounce(*given, turns=0.0), "spinning ball moves too"),
+            (lambda *given: _bounce(*given, across=1.0), "not the whole velocity"),
+            (lambda *given: _bounce(given[0], 0 * given[1], *given[2:]), "came with is left out"),
+            (lambda *given: _bounce(*given, least=0.0), "NaN"),
             (lambda *given: _bounce(*given, always=True), "smaller of the two"),
             (lambda *given: _bounce(*given[:4], 0.0, given[5]), "where is the restitution"),
             (lambda *given: _bounce(*given[:4], given[4] - 1, given[5]), "one part to stop"),
@@ -1283,18 +1294,19 @@ def _bounce(
     always=False,
     sign=1,
     leaves=True,
+    across=0.0,
+    least=1e-12,
 ):
     approach, arm = -velocity @ normal, -radius * normal
     if approach <= 0 and leaves:
         return velocity.copy(), spin.copy()
     push = (1 + restitution) * approach
-    slip = velocity + approach * normal + turns * np.cross(spin, arm)
-    speed = max(np.linalg.norm(slip), 1e-12)
+    slip = velocity + (1 - across) * approach * normal + turns * np.cross(spin, arm)
+    speed = max(np.linalg.norm(slip), least)
     rub = friction * push if most is None else most
     rub = rub if always else min(rub, ease * speed)
-    spun = spin * (turns if turns else 0)
     impulse = push * normal - sign * rub * slip / speed
-    return velocity + impulse, spun + np.cross(arm, impulse) / (0.4 * radius**2)
+    return velocity + impulse, spin + np.cross(arm, impulse) / (0.4 * radius**2)
 
 
 def cases(kind: int) -> list:

@@ -17,6 +17,7 @@ from vidgen_tf.metrics import (
     coverage,
     endpoint_error,
     flicker,
+    flicker_ratio,
     frechet_distance,
     frozen,
     mean_clip,
@@ -647,6 +648,20 @@ def test_warping_error_of_parts_of_pixels_is_0():
     clips = np.stack(slide)[None, ..., None].astype(np.float32)
     flow = np.broadcast_to(np.array([[0.3, 0.8], [-0.7, 1.25]])[:, None, None], (2, 12, 14, 2))[None]
     np.testing.assert_allclose(warping_error(clips, flow, inside(clips, 2)), 0, atol=1e-6)
+
+
+def test_flicker_ratio_is_that_of_the_warping_errors():
+    source, flow = noise(2, 3, 8, 8, 3), np.zeros((2, 2, 8, 8, 2), np.float32)
+    np.testing.assert_allclose(flicker_ratio(source, source, flow), 1)
+    np.testing.assert_allclose(flicker_ratio(source / 2, source, flow), 0.5, rtol=1e-6)
+    where = np.zeros((2, 2, 8, 8), bool)
+    where[0, :, 2:5] = True
+    found = flicker_ratio(frozen(source), source, flow, where)
+    assert found[0] == 0
+    assert np.isnan(found[1])  # nothing counts
+    assert np.isnan(flicker_ratio(source, frozen(source), flow)).all()  # a source that stands still has no flicker
+    with refuses("real has shape", "equal shapes"):
+        flicker_ratio(source[:1], source, flow)
 
 
 def test_warping_error_takes_the_border_for_what_is_beyond():

@@ -53,7 +53,7 @@ def test_each_step_is_told(studio):
         (" \n", ["empty"]),
         (None, ["empty"]),
         ("a red cirle moves left", ["'cirle'", "known"]),
-        ("a red <b>circle</b> moves left", ["unknown word"]),
+        ("a red <b>circle</b> moves left", ["'<b>circle</b>' is not a known shape"]),
         ("red circle", ["'red'", "first word"]),
         ("a circle rotates", ["colour"]),
         ("a " * 150, ["300", "200"]),

@@ -1,14 +1,19 @@
 """A small network that takes the noise out of a rendered picture: few samples then look like many.
 
 It does not paint. For each pixel it chooses weights for its neighbours, all from 0 to 1 and 1 in all, and the result is the
-weighted mean of their light. What tells it which neighbours belong together is free of most noise: the colour, normal and
+weighted mean of their light. This is done in passes, each of which reaches three times as far as the one before, with gaps
+between the neighbours (à trous). What tells it which neighbours belong together is free of most noise: the colour, normal and
 distance of what the camera meets first. The colour of the material is divided out before and multiplied back afterwards, so
-edges of patterns stay sharp.
+edges of patterns stay sharp. Before it has learned anything all weights are equal: it begins as a plain mean.
+
+It learns in linear light, since the mean of noisy light is right, and that of noisy pictures is not: a picture is a curved
+function of light. So that bright places do not outweigh all else, squares are divided by the square of the brightness found.
 
 S. Bako et al.: Kernel-Predicting Convolutional Networks for Denoising Monte Carlo Renderings. SIGGRAPH 2017,
 https://doi.org/10.1145/3072959.3073708
 J. Lehtinen et al.: Noise2Noise: Learning Image Restoration without Clean Data. ICML 2018, https://arxiv.org/abs/1803.04189
-(why pictures that are themselves still noisy will do to learn from)
+(why pictures that are themselves still noisy will do to learn from, and the loss)
+H. Dammertz et al.: Edge-Avoiding À-Trous Wavelet Transform for Fast Global Illumination Filtering. HPG 2010 (the gaps)
 """
 
 import numpy as np
@@ -18,7 +23,8 @@ from vidgen_tf.quiet import keras, tf
 
 FEATURES = 7  # color, normal, nearness
 DARK = 0.02  # is added to colours by which light is divided
-GAMMA = 2.2
+LEAST = 0.1  # radiance; what is darker counts as if it were as bright
+GAP = 3  # pixels between the neighbours of the second pass; that of the third is its square, and so on
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -28,17 +34,22 @@ class Denoiser(keras.Model):
     Args:
         width: channels of its convolutions.
         depth: how many of them, besides the last.
-        reach: how many pixels away neighbours may be, in each direction.
+        reach: how many neighbours there are in each direction, in each pass.
+        passes: how often neighbours are mixed; with 2 the farthest is 4 · reach pixels away.
         seed: of the first weights.
 
     Raises:
         ValueError: for counts that are none.
     """
 
-    def __init__(self, width=32, depth=4, reach=3, seed=0, **kwargs):
+    def __init__(self, width=32, depth=4, reach=2, passes=2, seed=0, **kwargs):
         super().__init__(**kwargs)
         self.width, self.depth = check_count(width, "width"), check_count(depth, "depth")
-        self.reach, self.seed = check_count(reach, "reach"), check_seed(seed)
+        self.reach, self.passes, self.seed = (
+            check_count(reach, "reach"),
+            check_count(passes, "passes"),
+            check_seed(seed),
+        )
         random = keras.random.SeedGenerator(self.seed % 2**31)
         start = keras.initializers.HeNormal(random)
         x = inputs = keras.Input((None, None, 3 + FEATURES))
@@ -47,13 +58,13 @@ class Denoiser(keras.Model):
                 self.width, 3 if layer else 5, padding="same", activation="relu", kernel_initializer=start
             )(x)
             x = new if layer == 0 else x + new
-        weights = keras.layers.Conv2D((2 * self.reach + 1) ** 2, 1, kernel_initializer=start)(x)
-        self.chooser = keras.Model(inputs, keras.ops.softmax(weights), name="chooser")
+        weights = keras.layers.Conv2D(self.passes * (2 * self.reach + 1) ** 2, 1, kernel_initializer="zeros")(x)
+        self.chooser = keras.Model(inputs, weights, name="chooser")
         self.built = True
 
     def call(self, inputs, training=False):
-        """Light and features, (batch, height, width, 3 + 7), as a picture in [0, 1]; see `light_of` for the light itself."""
-        return _shown(self.light_of(inputs[..., :3], inputs[..., 3:]))
+        """Light and features, (batch, height, width, 3 + 7), as the light without its noise, (batch, height, width, 3)."""
+        return self.light_of(inputs[..., :3], inputs[..., 3:])
 
     def light_of(self, light, features):
         """The light without its noise, (batch, height, width, 3)."""
@@ -61,16 +72,24 @@ class Denoiser(keras.Model):
         there = tf.reduce_sum(tf.abs(features[..., 3:6]), axis=-1, keepdims=True) > 1e-6
         color = tf.where(there, color, 1.0) + DARK
         falls = light / color  # what falls on it, whatever its colour
-        weights = self.chooser(tf.concat([tf.math.log1p(falls), features], axis=-1))
-        side = 2 * self.reach + 1
-        edges = [[0, 0], [self.reach, self.reach], [self.reach, self.reach], [0, 0]]
-        wide = tf.pad(falls, edges, "SYMMETRIC")
-        height, width = tf.shape(light)[1], tf.shape(light)[2]
+        chosen = self.chooser(tf.concat([tf.math.log1p(falls), features], axis=-1))
+        for turn, weights in enumerate(tf.split(chosen, self.passes, axis=-1)):
+            falls = self._mixed(falls, tf.nn.softmax(weights), GAP**turn)
+        return falls * color
+
+    def _mixed(self, falls, weights, gap):
+        """The weighted mean of the neighbours of each pixel, (batch, height, width, 3)."""
+        side, edge = 2 * self.reach + 1, gap * self.reach
+        height, width = tf.shape(falls)[1], tf.shape(falls)[2]
+        rows, columns = (tf.clip_by_value(tf.range(-edge, size + edge), 0, size - 1) for size in (height, width))
+        wide = tf.gather(
+            tf.gather(falls, rows, axis=1), columns, axis=2
+        )  # beyond its edge a picture stays as it is there
         total = 0.0
         for neighbor in range(side * side):
-            y, x = divmod(neighbor, side)
+            y, x = (gap * step for step in divmod(neighbor, side))
             total += weights[..., neighbor : neighbor + 1] * wide[:, y : y + height, x : x + width]
-        return total * color
+        return total
 
     def clean(self, light: np.ndarray, features: np.ndarray) -> tf.Tensor:
         """The light of pictures without its noise.
@@ -98,7 +117,7 @@ class Denoiser(keras.Model):
         return self.light_of(light, features)
 
     def pairs(self, light, features, more, batch_size: int = 8) -> tf.data.Dataset:
-        """An endless dataset for `fit`: batches of (light and features, picture), mirrored by chance.
+        """An endless dataset for `fit`: batches of (light and features, light with more samples), mirrored by chance.
 
         Args:
             light: float32 (pictures, height, width, 3), with few samples.
@@ -107,18 +126,31 @@ class Denoiser(keras.Model):
             batch_size: pictures in a batch.
         """
         both = tf.concat([light, features], axis=-1)
-        data = tf.data.Dataset.from_tensor_slices((both, _shown(tf.constant(more))))
+        data = tf.data.Dataset.from_tensor_slices((both, tf.constant(more)))
         data = data.shuffle(len(both), seed=self.seed).repeat().batch(check_count(batch_size, "batch_size"))
         flips = tf.data.Dataset.random(seed=self.seed)
         return tf.data.Dataset.zip(data, flips).map(_mirrored).prefetch(2)
 
     def get_config(self):
-        return {"width": self.width, "depth": self.depth, "reach": self.reach, "seed": self.seed, "name": self.name}
+        names = ("width", "depth", "reach", "passes", "seed", "name")
+        return {name: getattr(self, name) for name in names}
 
 
-def _shown(light):
-    """Light as it is seen on a screen, from 0 to 1."""
-    return (1 - tf.exp(-light) + 1e-6) ** (1 / GAMMA)
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+def relative_squares(more, found):
+    """The loss: squared differences of light, divided by the square of the brightness found (Lehtinen et al. 2018).
+
+    The divisor counts as a fixed number, so what is best is the mean of noisy light, neither brighter nor darker.
+
+    Args:
+        more: light with more samples, which may still be noisy, of any shape.
+        found: light without noise, of the same shape.
+
+    Returns:
+        A number for each pixel, the mean over its colours.
+    """
+    brightness = tf.stop_gradient(found) + LEAST
+    return tf.reduce_mean(tf.square((found - more) / brightness), axis=-1)
 
 
 def _mirrored(pair, dice):

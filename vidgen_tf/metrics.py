@@ -250,6 +250,29 @@ def mode_coverage(found: np.ndarray, modes: int) -> float:
     return len(np.unique(found[found >= 0])) / modes
 
 
+def intersection_over_union(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """How far two regions are the same: what lies in both, divided by what lies in at least one.
+
+    Args:
+        one, other: (count, height, width), bool, or from 0 to 1 how much of each pixel belongs to the region.
+
+    Returns:
+        float64 (count,) from 0, they lie apart, to 1, they are the same; 1 also where both are empty.
+
+    Raises:
+        ValueError: for different shapes, or values outside of [0, 1].
+    """
+    one, other = (as_array(region, "a region").astype(np.float64) for region in (one, other))
+    if one.shape != other.shape or one.ndim != 3:
+        raise ValueError(
+            f"regions of shapes {one.shape} and {other.shape} came, but twice (count, height, width) was expected."
+        )
+    both, any_ = (bound(one, other).sum(axis=(1, 2)) for bound in (np.minimum, np.maximum))
+    if one.size and not (min(one.min(), other.min()) >= 0 and max(one.max(), other.max()) <= 1):  # NaN is neither
+        raise ValueError("the regions have values outside of [0, 1]; give shares of pixels, such as region_of gives.")
+    return np.where(any_ > 0, both / np.maximum(any_, 1e-9), 1.0)
+
+
 def bits_per_dimension(log_prob: np.ndarray, values: int) -> np.ndarray:
     """What a value of a clip costs in a file of 256 grey levels under a model: -log_prob / (values ln 2) + log₂(255/2).
 
@@ -338,6 +361,28 @@ def warping_error(clips: np.ndarray, flow: np.ndarray, where: np.ndarray | None 
     error = np.mean((clips[:, 1:] - moved) ** 2, axis=-1) * where
     counted = where.sum(axis=(1, 2, 3))
     return np.sqrt(np.where(counted > 0, error.sum(axis=(1, 2, 3)) / np.maximum(counted, 1), np.nan))
+
+
+def flicker_ratio(
+    clips: np.ndarray, source: np.ndarray, flow: np.ndarray, where: np.ndarray | None = None
+) -> np.ndarray:
+    """How much more painted clips flicker than their sources: the ratio of their warping errors along the sources' flow.
+
+    A clip without contrast does not flicker: look at it too, or at its style and content.
+
+    Args:
+        clips, source: (count, time, height, width, channels), of one shape.
+        flow, where: of the sources, as in `warping_error`.
+
+    Returns:
+        float64 (count,): 1 for copies, less for calmer clips; NaN where no pixel counts, or where the source has no error.
+
+    Raises:
+        ValueError: for arrays that do not fit.
+    """
+    source, clips = _check_pair(source, clips)
+    own = warping_error(source, flow, where)
+    return warping_error(clips, flow, where) / np.where(own > 0, own, np.nan)
 
 
 def endpoint_error(flow: np.ndarray, true: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:

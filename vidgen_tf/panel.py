@@ -108,6 +108,7 @@ class Studio:
         steps: int | None = None,
         guidance: float | None = None,
         watch: Callable[[int, int], None] | None = None,
+        asked: dict | None = None,
     ) -> Made:
         """A clip for a prompt; it also goes into the gallery.
 
@@ -116,6 +117,7 @@ class Studio:
             seed: another one makes another clip.
             steps, guidance: with neither, as the model does it best; else by Euler's steps, as in `Diffusion.generate`.
             watch: called after each step with (how many are done, how many there are).
+            asked: what else the model's `generate` takes, for one clip, such as {"region": …}.
 
         Raises:
             ValueError: for an empty or overlong prompt, an unknown word, or no sentence.
@@ -127,22 +129,36 @@ class Studio:
                 f"The prompt has {len(prompt)} characters, but {LONGEST} at most were expected; shorten it."
             )
         prompt = " ".join(prompt.lower().strip().removesuffix(".").split())
-        self.model.check_condition([prompt], 1)
         if self.check is not None:
-            self.check(prompt)
+            self.check(prompt)  # it can tell what a word stands for
+        self.model.check_condition([prompt], 1)
         way = {} if steps is None and guidance is None else {"sampler": "euler", "steps": steps, "guidance": guidance}
         if way and not hasattr(self.model, "trajectory"):
             raise ValueError(f"{type(self.model).__name__} makes a clip in one go; leave steps and guidance out.")
         if watch is not None and hasattr(self.model, "trajectory"):
             way["watch"] = watch
-        clip = self.model.generate(1, [prompt], seed=seed, **way)[0]
+        clip = self.model.generate(1, [prompt], seed=seed, **way, **(asked or {}))[0]
         made = Made(prompt, seed, steps, guidance, clip)
         self.gallery = [made, *self.gallery][: self.kept]
         return made
 
 
-def panel(studio: Studio):
+def needed_widgets():
+    """The module ipywidgets; ImportError in one sentence where it is missing."""
+    try:
+        import ipywidgets
+    except ImportError:
+        raise ImportError('The panel needs ipywidgets; install it with: pip install "vidgen-tf[lab]"') from None
+    return ipywidgets
+
+
+def panel(studio: Studio, above: Sequence = (), asked: Callable[[], dict] = dict):
     """Widgets for a studio: prompt with completions, seed, steps, guidance, progress, gallery, downloads.
+
+    Args:
+        studio: what does the work.
+        above: more widgets, to stand first.
+        asked: called for each clip; gives what else the model's `generate` takes, as in `Studio.make`.
 
     Returns:
         An `ipywidgets.VBox` with the attributes `prompt`, `seed`, `best`, `steps`, `guidance`, `button`, `progress`,
@@ -151,11 +167,7 @@ def panel(studio: Studio):
     Raises:
         ImportError: without ipywidgets.
     """
-    try:
-        import ipywidgets as widgets
-    except ImportError:
-        raise ImportError('The panel needs ipywidgets; install it with: pip install "vidgen-tf[lab]"') from None
-
+    widgets = needed_widgets()
     wide = widgets.Layout(width="420px")
     prompt = widgets.Combobox(
         placeholder="a red circle moves left", description="prompt", options=studio.completions(""), layout=wide,
@@ -185,7 +197,7 @@ def panel(studio: Studio):
         button.disabled, progress.value, answer.value = True, 0, ""
         try:
             way = {} if best.value else {"steps": steps.value, "guidance": guidance.value}
-            studio.make(prompt.value, seed.value, watch=watch, **way)
+            studio.make(prompt.value, seed.value, watch=watch, asked=asked(), **way)
             gallery.children = [_card(widgets, made) for made in studio.gallery]
         except (ValueError, OSError) as error:
             answer.value = f"<b>{html.escape(str(error))}</b>"
@@ -198,7 +210,7 @@ def panel(studio: Studio):
     prompt.observe(complete, "value")
     best.observe(choose, "value")
     button.on_click(make)
-    box = widgets.VBox([prompt, widgets.HBox([seed, best]), steps, guidance, button, progress, answer, gallery])
+    box = widgets.VBox([*above, prompt, widgets.HBox([seed, best]), steps, guidance, button, progress, answer, gallery])
     for name, widget in (
         ("prompt", prompt), ("seed", seed), ("best", best), ("steps", steps), ("guidance", guidance),
         ("button", button), ("progress", progress), ("answer", answer), ("gallery", gallery),

@@ -38,6 +38,10 @@ def meets_floor(answer) -> str | None:
             (raw, "a negative distance lies behind the ray: give infinity"),
             (np.abs(plain), "what lies behind the ray is not met: give infinity, not its distance"),
             (-right, "the sign is turned: distances are above 0, and what is not met is at plus infinity"),
+            (
+                np.where(~level & (raw < 0), -raw, np.inf),
+                "the sign of t is turned: it is height - origin_y, divided by direction_y",
+            ),
             (np.where(np.isfinite(right), -right, np.inf), "the sign is turned: distances are above 0"),
             (
                 np.where(np.isfinite(right), right, 0),
@@ -98,6 +102,7 @@ def lamp_light(answer) -> str | None:
             (scale * np.mean(above * front), "divide by the square of the distance"),
             (scale * np.mean(above * front / np.sqrt(square)), "divide by the square of the distance, not the distance"),
             (right / area, "times the area: the density of the places is 1 / area"),
+            (right / area * 2 * np.pi, "1 / 2π is the density of directions; here places are drawn, with density 1 / area"),
             (right / area**2, "the density is 1 / area, and one divides by it: times the area"),
             (right * np.pi, "diffuse is color / π"),
             (right * len(places), "take the mean over the places, not the sum"),
@@ -134,6 +139,7 @@ def roulette(answer) -> str | None:
         if _same(given, right):
             continue
         mean, capped = weight.mean(axis=1), weight.max(axis=1)
+        each = np.minimum(weight, most)
         by_mean, least = np.minimum(mean, most), np.minimum(weight.min(axis=1), most)
         part = lambda c, weight=weight, dice=dice: np.where(  # noqa: E731
             (dice < c)[:, None], weight / np.where(c > 0, c, 1)[:, None], 0
@@ -144,6 +150,7 @@ def roulette(answer) -> str | None:
             (np.where(lives[:, None], weight / np.where(chance < 1, 1 - chance, 1)[:, None], 0), "divide by the chance to go on, not to end"),
             (np.where(~lives[:, None], scaled, 0), "they go on where the die is below the chance; you end those"),
             (scaled, "nobody ends: set the weight to 0 where the die is not below the chance"),
+            (np.where(dice[:, None] < each, weight / np.where(each > 0, each, 1), 0), "one path, one chance: its colours go on together, with the largest of them"),
             (part(by_mean), "the chance is the largest of the three colours, not their mean"),
             (part(least), "the chance is the largest of the three colours, not the smallest"),
             (part(capped), "the chance is at most `most`: a path that never ends goes on for ever between mirrors"),
@@ -181,13 +188,17 @@ def bounce(answer) -> str | None:
         right = _bounced(velocity, spin, normal, radius, restitution, friction)
         if _same(given, right):
             continue
+        if not np.isfinite(given).all():
+            return "there is NaN or infinity: where the point of contact does not slip, 0 is divided by 0; there is no friction then."
         if velocity[1] > 0:
             return "a ball that is already leaving the wall was hit: where velocity · normal is not below 0 nothing happens."
         hints = (
             (_bounced(velocity, spin, normal, radius, restitution, 0), "nothing rubs: where is the friction?"),
             (_bounced(velocity, spin, normal, radius, restitution, friction, most=np.inf), "friction stops the slip only if it is strong enough: at most friction · normal impulse"),
             (_bounced(velocity, spin, normal, radius, restitution, friction, ease=1.0), "stopping the slip takes 2/7 of it: the ball also begins to spin, which helps"),
-            (_bounced(velocity, 0 * spin, normal, radius, restitution, friction), "the surface of a spinning ball moves too: slip = velocity along the wall + spin × arm"),
+            (_bounced(velocity, spin, normal, radius, restitution, friction, turns=0.0), "the surface of a spinning ball moves too: slip = velocity along the wall + spin × arm"),
+            (_bounced(velocity, spin, normal, radius, restitution, friction, across=1.0), "only what goes along the wall slips: take velocity + approach · normal, not the whole velocity"),
+            (_bounced(velocity, 0 * spin, normal, radius, restitution, friction), "the spin that the ball came with is left out, in the slip and in the answer"),
             (_bounced(velocity, spin, normal, radius, restitution, friction, least=np.inf), "friction never does more than stop the slip: take the smaller of the two"),
             (_bounced(velocity, spin, normal, radius, 0 * restitution, friction), "where is the restitution? The normal impulse is (1 + restitution) · approach"),
             (_bounced(velocity, spin, normal, radius, restitution - 1, friction), "the normal impulse is (1 + restitution) · approach: one part to stop, one to send back"),
@@ -208,13 +219,15 @@ def bounce(answer) -> str | None:
     return None
 
 
-def _bounced(velocity, spin, normal, radius, restitution, friction, most=None, ease=2 / 7, least=None) -> np.ndarray:
-    """Velocity and spin (2, 3) after a ball of mass 1 has met a wall; the last three change one step, for hints."""
+def _bounced(
+    velocity, spin, normal, radius, restitution, friction, most=None, ease=2 / 7, least=None, turns=1.0, across=0.0
+) -> np.ndarray:
+    """Velocity and spin (2, 3) after a ball of mass 1 has met a wall; the last five change one step, for hints."""
     approach = -velocity @ normal
     if approach <= 0:
         return np.stack([velocity, spin])
     strength, arm = (1 + restitution) * approach, -radius * normal
-    slip = velocity + approach * normal + np.cross(spin, arm)
+    slip = velocity + (1 - across) * approach * normal + turns * np.cross(spin, arm)
     speed = np.linalg.norm(slip)
     rub = min(friction * strength if most is None else most, ease * speed if least is None else least)
     impulse = strength * normal - (rub / speed * slip if speed > 1e-12 else 0)

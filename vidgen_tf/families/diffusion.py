@@ -15,7 +15,9 @@ What is asked for enters in one way: words as tokens beside those of the clip (a
 and known pixels, with a mask that says which are known, added to the tokens of their place: the first frame, the first
 and the last one, a border, a hole. Where there is an autoencoder, known pixels go through it too. Both are left out at
 random in training, so the network also knows what clips look like when nothing is asked for, and sampling can go away
-from that, towards what the words say (classifier-free guidance).
+from that, towards what the words say (classifier-free guidance). A branch that was trained later, on a model that stays as it is,
+can have its say in each block: `control` is added to the tokens there (L. Zhang, A. Rao, M. Agrawala: Adding Conditional
+Control to Text-to-Image Diffusion Models. ICCV 2023, https://arxiv.org/abs/2302.05543).
 
 J. Ho, A. Jain, P. Abbeel: Denoising Diffusion Probabilistic Models (DDPM). NeurIPS 2020, https://arxiv.org/abs/2006.11239
 J. Song, C. Meng, S. Ermon: Denoising Diffusion Implicit Models (DDIM). ICLR 2021, https://arxiv.org/abs/2010.02502
@@ -91,6 +93,8 @@ class Diffusion(VideoModel):
 
     Attributes:
         denoiser: the network; `inputs_of` says what it takes.
+        control_shape: (blocks, tokens, width) of what a branch may add: the tokens are those of words, if there are any, then
+            those of the clip.
 
     Raises:
         ValueError: for arguments other than these.
@@ -146,6 +150,7 @@ class Diffusion(VideoModel):
             check_values((self.vocabulary.size + 1, self.width), "the embedding of a condition")
         self.random = keras.random.SeedGenerator(self.seed % 2**31)
         self.denoiser = self._denoiser()
+        self.control_shape = tuple(self.denoiser.input["control"].shape[1:])
         self._graphs = {}
         self.built = True
 
@@ -181,8 +186,9 @@ class Diffusion(VideoModel):
             tokens = ops.concatenate([self._dense(size)(read), tokens], axis=1)
             moment = moment + self._dense(size)(ops.mean(read, axis=1))
         moment = self._dense(size // 4 + 1, activation="silu")(moment)
-        for _ in range(self.blocks):
-            tokens = self._block(tokens, moment)
+        control = inputs["control"] = keras.Input((self.blocks, *tokens.shape[1:]), name="control")
+        for number in range(self.blocks):
+            tokens = self._block(tokens, moment, control[:, number])
         tokens = keras.layers.LayerNormalization(center=False, scale=False, epsilon=1e-6)(tokens[:, -math.prod(grid) :])
         scale, shift = ops.split(self._dense(2 * size, 0.01)(moment)[:, None], 2, axis=-1)
         last = self._dense(math.prod(self.patch) * self.latent_shape[3], 0.01, dtype="float32", name="last")
@@ -190,16 +196,17 @@ class Diffusion(VideoModel):
         tokens = ops.reshape(tokens, (-1, *grid, tokens.shape[-1]))
         return keras.Model(inputs, unfolded(tokens, self.patch), name="denoiser")
 
-    def _block(self, tokens, moment):
-        """A transformer block whose scales, shifts and gates depend on the moment (adaLN); the gates start near 0."""
+    def _block(self, tokens, moment, control):
+        """A transformer block whose scales, shifts and gates depend on the moment (adaLN); the gates start near 0. The control
+        joins where no path grows longer by it, since Keras orders weights by the longest path, and presets hold them in order."""
         ops, size = keras.ops, self.width
         six = ops.split(self._dense(6 * size, 0.01)(moment)[:, None], 6, axis=-1)
         norm = lambda x: keras.layers.LayerNormalization(center=False, scale=False, epsilon=1e-6)(x)  # noqa: E731
-        tokens = tokens + six[2] * attend(norm(tokens) * (1 + six[0]) + six[1], self.heads, self.random)
+        tokens = tokens + control + six[2] * attend(norm(tokens) * (1 + six[0]) + six[1], self.heads, self.random)
         found = self._dense(4 * size, activation="gelu")(norm(tokens) * (1 + six[3]) + six[4])
         return tokens + six[5] * self._dense(size)(found)
 
-    def inputs_of(self, x, times, jumps, words=None, known=None) -> dict:
+    def inputs_of(self, x, times, jumps, words=None, known=None, control=None) -> dict:
         """What the `denoiser` takes, as a dictionary.
 
         Args:
@@ -208,17 +215,20 @@ class Diffusion(VideoModel):
             jumps: (batch,) how far the prediction shall lead, 0 for the slope at this moment.
             words: int32 (batch, columns), the numbers of conditions; not without a condition.
             known: (batch, *latent_shape[:3], values), as `known_of` gives them; not without `fills`.
+            control: (batch, *control_shape), added to the tokens within each block; None adds nothing.
         """
-        inputs = {"x": x, "times": times, "jumps": jumps}
+        if control is None:
+            control = keras.ops.zeros((keras.ops.shape(x)[0], *self.control_shape))
+        inputs = {"x": x, "times": times, "jumps": jumps, "control": control}
         if self.vocabulary is not None:
             inputs["words"] = words
         if self.fills:
             inputs["known"] = known
         return inputs
 
-    def predict_velocity(self, x, times, jumps, words=None, known=None):
+    def predict_velocity(self, x, times, jumps, words=None, known=None, control=None):
         """The slope of x by time, as it follows from what the network says; tensors as in `inputs_of`."""
-        said = self.denoiser(self.inputs_of(x, times, jumps, words, known))
+        said = self.denoiser(self.inputs_of(x, times, jumps, words, known, control))
         if self.prediction == "velocity":
             return said
         clip, noise = told_apart(x, said, times, self.schedule, self.prediction)
@@ -254,15 +264,20 @@ class Diffusion(VideoModel):
     def losses_of(self, clips, condition, training):
         """`loss`, the mean squared error of the noise, where that is predicted, else that of the velocity. In `evaluate` nothing
         is left out or known, and the times are evenly apart."""
+        return {"loss": self.loss_of(clips, condition, self.step_seed() if training else draw_seed(0), training)}
+
+    def loss_of(self, clips, condition, seed, training, control=None):
+        """The loss of clips and their conditions, with chance decided by a seed, such as `step_seed`; for a branch also with
+        what it adds, (batch, *control_shape)."""
         clips = tf.convert_to_tensor(clips)
         count, latents = tf.shape(clips)[0], self.latents_of(clips)
         words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count)
-        seeds = tf.unstack(tf.random.split(self.step_seed() if training else draw_seed(0), 3))
+        seeds = tf.unstack(tf.random.split(seed, 3))
         noise = tf.random.stateless_normal(tf.shape(latents), seeds[0])
         dice = tf.random.stateless_uniform((count, DICE), seeds[1]) if training else None
         bell = tf.random.stateless_normal((count,), seeds[2]) if training else None
         known = self.known_in_training(clips, dice) if self.fills else None
-        return {"loss": self.cost(latents, words, known, noise, dice, bell)}
+        return self.cost(latents, words, known, noise, dice, bell, control)
 
     def known_in_training(self, clips, dice=None):
         """What the network is told of clips in training, as in `known_of`: in half of them nothing, else what the last eight of
@@ -271,7 +286,7 @@ class Diffusion(VideoModel):
             return self.known_of(clips, keras.ops.zeros((keras.ops.shape(clips)[0], *self.clip_shape[:3], 1)))
         return self.known_of(clips, self._masks(dice[:, 4:]))
 
-    def cost(self, latents, words, known, noise, dice=None, bell=None):
+    def cost(self, latents, words, known, noise, dice=None, bell=None, control=None):
         """The loss, on any backend of Keras, once all that is left to chance has been drawn.
 
         Args:
@@ -281,6 +296,7 @@ class Diffusion(VideoModel):
             noise: standard normal, of the shape of latents.
             dice: (batch, 12) uniform in [0, 1), for training; None leaves nothing out and spreads the times evenly.
             bell: (batch,) standard normal, for training.
+            control: (batch, *control_shape), what a branch adds; None adds nothing.
         """
         ops, count = keras.ops, keras.ops.shape(latents)[0]
         jumps = ops.zeros((count,))
@@ -297,10 +313,13 @@ class Diffusion(VideoModel):
         x = signal * latents + rate * noise
         signal, rate = (beside(value, latents) for value in slopes(times, self.schedule))
         wanted = noise if self.prediction == "noise" else signal * latents + rate * noise
-        asked = (x, times, jumps, words, known)
+        asked = _given(words=words, known=known, control=control)
         if dice is not None and self.jumps:
-            wanted = self._where_two_lead(*asked, wanted)
-        found = self.denoiser(self.inputs_of(*asked)) if self.prediction == "noise" else self.predict_velocity(*asked)
+            wanted = self._where_two_lead(x, times, jumps, words, known, wanted, control)
+        if self.prediction == "noise":
+            found = self.denoiser(self.inputs_of(x, times, jumps, **asked))
+        else:
+            found = self.predict_velocity(x, times, jumps, **asked)
         return ops.mean(ops.square(found - wanted))
 
     def _times(self, bell, dice):
@@ -323,19 +342,19 @@ class Diffusion(VideoModel):
         parts = 2.0 ** keras.ops.floor(dice * LEVELS)
         return 1 / parts, (keras.ops.floor(other * parts) + 1) / parts
 
-    def _where_two_lead(self, x, times, jumps, words, known, wanted):
+    def _where_two_lead(self, x, times, jumps, words, known, wanted, control=None):
         """For the first clips of the batch, in the place of what is wanted: the mean velocity of two jumps of half the length,
         as the network now makes them; the shortest ones are guided steps along its slope."""
         ops, share = keras.ops, self._jumping(keras.ops.shape(x)[0])
         now, t, half = x[:share], times[:share], jumps[:share] / 2
-        words = None if words is None else words[:share]
-        known = None if known is None else known[:share]
+        asked = {name: value[:share] for name, value in _given(words=words, known=known, control=control).items()}
         shortest = half < 0.75 / 2 ** (LEVELS - 1)
         velocities = []
         for _ in range(2):
-            velocity = self.predict_velocity(now, t, ops.where(shortest, 0.0, half), words, known)
+            velocity = self.predict_velocity(now, t, ops.where(shortest, 0.0, half), **asked)
             if words is not None and self.guidance != 1:
-                free = self.predict_velocity(now, t, ops.zeros_like(t), ops.zeros_like(words), known)
+                nothing = asked | {"words": ops.zeros_like(asked["words"])}
+                free = self.predict_velocity(now, t, ops.zeros_like(t), **nothing)
                 guided = free + self.guidance * (velocity - free)
                 velocity = ops.where(beside(ops.cast(shortest, "float32"), now) > 0, guided, velocity)
             velocities.append(velocity)
@@ -366,7 +385,7 @@ class Diffusion(VideoModel):
 
     def generate(
         self, count, condition=None, *, seed, known=None, mask=None, like=None, strength=None, sampler=None, steps=None,
-        guidance=None, watch=None,
+        guidance=None, control=None, watch=None,
     ) -> np.ndarray:  # fmt: skip
         """New clips: the same seed gives the same clips.
 
@@ -384,6 +403,7 @@ class Diffusion(VideoModel):
             steps: jumps from noise to clip; None takes the setting's, or 4 jumps.
             guidance: how far to go towards the condition: 1 as far as the network says; others than 1 take two evaluations
                 each. None takes the model's. Not with the sampler "jumps", which has learned it.
+            control: float32 (count, *control_shape), what a branch adds to the tokens, as `SketchAdapter.control_of` gives it.
             watch: called after each step of up to 64 clips, with how many steps are done and how many there are in all.
 
         Returns:
@@ -392,11 +412,11 @@ class Diffusion(VideoModel):
         Raises:
             ValueError: for anything else.
         """
-        settings = self._settings(count, condition, known, mask, like, strength, sampler, steps, guidance)
+        settings = self._settings(count, condition, known, mask, like, strength, sampler, steps, guidance, control)
         made = super().generate(count, condition, seed=seed, watch=watch, **settings)
         return _kept(made, settings)
 
-    def _settings(self, count, condition, known, mask, like, strength, sampler, steps, guidance) -> dict:
+    def _settings(self, count, condition, known, mask, like, strength, sampler, steps, guidance, control) -> dict:
         """How clips are drawn, checked and with what was left to the model filled in."""
         sampler = sampler or ("jumps" if self.jumps and like is None else SETTINGS[self.setting][2])
         check_known(sampler, "sampler", SAMPLERS)
@@ -431,8 +451,18 @@ class Diffusion(VideoModel):
             strength = check_number(strength, "strength")
             if not 0 < strength <= 1:
                 raise ValueError(f"strength is {strength}, but a number above 0 and up to 1 was expected.")
-        asked = {"known": known, "mask": mask, "like": like, "strength": strength}
+        if control is not None:
+            control = self._check_control(control, check_count(count))
+        asked = {"known": known, "mask": mask, "like": like, "strength": strength, "control": control}
         return asked | {"sampler": sampler, "steps": steps, "guidance": towards}
+
+    def _check_control(self, control, count) -> np.ndarray:
+        control, shape = as_array(control, "control"), (count, *self.control_shape)
+        if control.shape != shape or control.dtype.kind != "f" or not np.isfinite(control).all():
+            raise ValueError(
+                f"control has shape {control.shape}, but finite numbers {shape} were expected; a branch for this model gives them."
+            )
+        return control.astype(np.float32)
 
     def _check_like(self, like, count, sampler) -> np.ndarray:
         like = check_clips(like, self.clip_shape)
@@ -461,14 +491,14 @@ class Diffusion(VideoModel):
 
     def trajectory(
         self, count, condition=None, *, seed, shown, known=None, mask=None, like=None, strength=None, sampler=None,
-        steps=None, guidance=None,
+        steps=None, guidance=None, control=None,
     ) -> np.ndarray:  # fmt: skip
         """Clips on their way out of noise, as the network sees them at `shown` moments, evenly apart; the last are those that
         `generate` makes.
 
         Args:
             shown: how many moments, from 1 to steps.
-            count, condition, seed, known, mask, like, strength, sampler, steps, guidance: as in `generate`.
+            count, condition, seed, known, mask, like, strength, sampler, steps, guidance, control: as in `generate`.
 
         Returns:
             float32 (shown, count, time, height, width, channels).
@@ -478,7 +508,7 @@ class Diffusion(VideoModel):
         """
         check_count(count)
         check_seed(seed)
-        settings = self._settings(count, condition, known, mask, like, strength, sampler, steps, guidance)
+        settings = self._settings(count, condition, known, mask, like, strength, sampler, steps, guidance, control)
         if check_count(shown, "shown") > settings["steps"]:
             raise ValueError(
                 f"shown is {shown}, but there are {settings['steps']} steps; show at most as many moments."
@@ -487,7 +517,9 @@ class Diffusion(VideoModel):
         found = self._looks(count, self.check_condition(condition, count), seed, shown, None, **settings)
         return _kept(self.check_finite(found), settings)
 
-    def _looks(self, count, condition, seed, shown, watch, known, mask, like, strength, sampler, steps, guidance):
+    def _looks(
+        self, count, condition, seed, shown, watch, known, mask, like, strength, sampler, steps, guidance, control
+    ):
         """As `trajectory`, of arguments that are checked."""
         words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count).numpy()
         noise = tf.random.stateless_normal((count, *self.latent_shape), draw_seed(seed)).numpy()
@@ -499,31 +531,32 @@ class Diffusion(VideoModel):
         done = (lambda: watch(next(numbers), every)) if watch else lambda: None
         for number, (x, part) in enumerate(zip(batches(noise), batches(np.arange(count)), strict=True)):
             fresh = tf.random.fold_in(draw_seed(seed), number + 1)
-            told = self.known_of(known[part], mask[part]) if self.fills else None
-            asked = (None if words is None else words[part], told)
+            asked = {name: value[part] for name, value in _given(words=words, control=control).items()}
+            if self.fills:
+                asked["known"] = self.known_of(known[part], mask[part])
             times = np.linspace(1, 0, steps + 1, dtype=np.float32)
             times = times if sampler == "jumps" else self._shifted(times)
             if like is not None:
                 times = times * np.float32(strength)
                 signal, rate = (float(value) for value in rates(times[0], self.schedule))
                 x = signal * self.latents_of(tf.constant(like[part])).numpy() + rate * x
-            parts.append(self._sample(tf.constant(x), *asked, fresh, sampler, times, guidance, looks, done))
+            parts.append(self._sample(tf.constant(x), asked, fresh, sampler, times, guidance, looks, done))
         return np.concatenate(parts, axis=1)
 
-    def _sample(self, x, words, known, fresh, sampler, times, guidance, looks, done) -> np.ndarray:
+    def _sample(self, x, asked, fresh, sampler, times, guidance, looks, done) -> np.ndarray:
         """From what is seen at the first of the times to clips, step by step; see `trajectory`."""
         seen = []
         for step, (now, then) in enumerate(itertools.pairwise(times)):
             if sampler == "jumps":
-                clip, noise = self._estimate(x, now, now - then, words, known, 1.0)
+                clip, noise = self._estimate(x, now, now - then, asked, 1.0)
             else:
-                clip, noise = self._estimate(x, now, 0.0, words, known, guidance)
+                clip, noise = self._estimate(x, now, 0.0, asked, guidance)
             signal, rate = (float(value) for value in rates(then, self.schedule))
             signal_now, rate_now = (float(value) for value in rates(now, self.schedule))
             if sampler == "heun" and then > 0:
                 slope = self._slope(clip, noise, now)
                 ahead = signal * clip + rate * noise
-                slope = (slope + self._slope(*self._estimate(ahead, then, 0.0, words, known, guidance), then)) / 2
+                slope = (slope + self._slope(*self._estimate(ahead, then, 0.0, asked, guidance), then)) / 2
                 x = x + (then - now) * slope
             elif sampler == "ancestral" and then > 0:
                 new = rate * math.sqrt(max(0.0, 1 - (signal_now * rate / (rate_now * signal)) ** 2))
@@ -548,23 +581,22 @@ class Diffusion(VideoModel):
         signal, rate = (float(value) for value in slopes(time, self.schedule))
         return signal * clip + rate * noise
 
-    def _estimate(self, x, time, jump, words, known, guidance) -> tuple[tf.Tensor, tf.Tensor]:
+    def _estimate(self, x, time, jump, asked, guidance) -> tuple[tf.Tensor, tf.Tensor]:
         """Clip and noise as they are seen at a time; pixels are kept in [-1, 1]."""
         guided = guidance != 1
-        asked = {name: value for name, value in (("words", words), ("known", known)) if value is not None}
-        if guided not in self._graphs:  # batches of any size run through the same graph, so that sizes change no bit
+        key = (guided, *asked)
+        if key not in self._graphs:  # batches of any size run through the same graph, so that sizes change no bit
             kinds = [tf.TensorSpec((None, *self.latent_shape)), *[tf.TensorSpec(())] * 3]
             kinds.append({name: tf.TensorSpec((None, *value.shape[1:]), value.dtype) for name, value in asked.items()})
-            self._graphs[guided] = tf.function(functools.partial(self._told, guided), kinds)
+            self._graphs[key] = tf.function(functools.partial(self._told, guided), kinds)
         numbers = (tf.constant(number, tf.float32) for number in (time, jump, guidance))
-        return self._graphs[guided](x, *numbers, asked)
+        return self._graphs[key](x, *numbers, asked)
 
     def _told(self, guided, x, time, jump, guidance, asked):
         times, jumps = (tf.repeat(value[None], tf.shape(x)[0]) for value in (time, jump))
-        words, known = asked.get("words"), asked.get("known")
-        velocity = self.predict_velocity(x, times, jumps, words, known)
+        velocity = self.predict_velocity(x, times, jumps, **asked)
         if guided:
-            free = self.predict_velocity(x, times, jumps, tf.zeros_like(words), known)
+            free = self.predict_velocity(x, times, jumps, **(asked | {"words": tf.zeros_like(asked["words"])}))
             velocity = free + guidance * (velocity - free)
         clip, noise = told_apart(x, velocity, times, self.schedule, "velocity")
         if self.autoencoder is None:
@@ -586,6 +618,11 @@ class Diffusion(VideoModel):
             "width": self.width, "blocks": self.blocks, "heads": self.heads, "fills": self.fills, "jumps": self.jumps, "shift": self.shift, "spread": self.spread,
             "guidance": self.guidance, "drop": self.drop, "seed": self.seed,
         }  # fmt: skip
+
+
+def _given(**values) -> dict:
+    """Those of the values that are not None, by name."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _kept(made: np.ndarray, settings: dict) -> np.ndarray:

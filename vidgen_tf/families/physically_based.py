@@ -5,8 +5,8 @@ what a camera sees (`vidgen_tf.path_tracing`): for each pixel it estimates the i
 
     L(x, o) = glow(x, o) + ∫ f(i, o) · L(x, i) · |n · i| di
 
-with random paths. The result is exact in the mean and noisy: the error falls with the root of the number of samples, so half
-the noise costs four times as much. There is nothing to learn but one thing, how to take the noise away: a `Denoiser` may be
+with random paths. The result is right in the mean, but for light that bounces more often than is followed, and noisy: the error
+falls with the root of the number of samples, so half the noise costs four times as much. There is nothing to learn but one thing, how to take the noise away: a `Denoiser` may be
 handed in.
 
 J. T. Kajiya: The Rendering Equation. SIGGRAPH 1986, https://doi.org/10.1145/15922.15902
