@@ -177,6 +177,8 @@ def test_what_is_not_there_is_nowhere():
 def test_what_does_not_fit_is_refused(trained):
     with refuses("even"):
         small(clip_shape=(8, 25, 24, 3))
+    with refuses("3 channels"):
+        small(clip_shape=(8, 24, 24, 1))
     with refuses("code", "1"):
         small(code=1)
     for name in ("keypoints", "code", "width", "depth", "hidden", "noise", "sparsity", "seed"):

@@ -143,8 +143,6 @@ class KeypointAutoencoder(LatentSpace):
             raise ValueError(
                 f"clip_shape is {clip_shape!r}, but 3 channels were expected: keypoints are known by their colour."
             )
-        if 2 + self.code < channels:
-            raise ValueError(f"code is {code}, but {channels - 2} at least were expected: the ground needs a colour.")
         self.width, self.depth = check_count(width, "width"), check_count(depth, "depth", least=0)
         self.hidden, self.seed = check_count(hidden, "hidden"), check_seed(seed)
         self.noise, self.sparsity = check_number(noise, "noise"), check_number(sparsity, "sparsity")
