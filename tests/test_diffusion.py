@@ -8,6 +8,7 @@ from conftest import refuses, smooth
 
 from vidgen_tf.autoencoder import Autoencoder
 from vidgen_tf.families.diffusion import LEVELS, Diffusion, known_frames
+from vidgen_tf.keypoints import KeypointAutoencoder
 from vidgen_tf.noise_schedules import PREDICTIONS, SCHEDULES, rates, slopes, told_apart
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.tokenizer import VQVAE
@@ -507,6 +508,20 @@ def test_latents_of_an_autoencoder_are_learned_in_the_place_of_pixels(tmp_path):
     assert again.generate(2, seed=1).tobytes() == model.generate(2, seed=1).tobytes()
     weights = {id(weight) for weight in model.preset_weights}
     assert not weights & {id(weight) for weight in autoencoder.weights}
+
+
+def test_masks_are_told_in_whole_where_the_latents_do_not_divide_a_frame():
+    shape = (4, 8, 8, 3)
+    autoencoder = KeypointAutoencoder(shape, keypoints=2, code=2, width=4, depth=0, hidden=4)
+    model = Diffusion(shape, autoencoder=autoencoder, patch=(1, 1, 1), width=16, blocks=1, heads=2, fills=True)
+    mask = np.random.default_rng(1).integers(0, 2, (2, 4, 8, 8, 1)).astype(np.float32)
+    told = model.known_of(clips_of(2, shape), mask).numpy()
+    assert told.shape == (2, 4, 1, 3, 4 + 8 * 3)  # three columns of pixels for each of three latent vectors
+    columns = told[..., 4:].reshape(2, 4, 3, 8, 3).transpose(0, 1, 3, 2, 4).reshape(2, 4, 8, 9)
+    np.testing.assert_array_equal(columns[..., :8], mask[..., 0])
+    np.testing.assert_array_equal(columns[..., 8], 0)  # and one column too many, of which nothing is known
+    made = model.generate(2, seed=1, steps=2, known=clips_of(2, shape), mask=mask[..., 0] > 0)
+    np.testing.assert_array_equal(made[mask[..., 0] > 0], clips_of(2, shape)[mask[..., 0] > 0])
 
 
 def test_each_of_many_clips_hears_its_own_words_and_pixels():

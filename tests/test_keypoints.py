@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import refuses
 
-from vidgen_tf.keypoints import POSITION, Fields, KeypointAutoencoder, places
+from vidgen_tf.keypoints import PART, POSITION, Fields, KeypointAutoencoder, asked_for, corners, places
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.worlds.shapes import Shapes
 
@@ -18,9 +18,13 @@ def small(**options) -> KeypointAutoencoder:
     )
 
 
+def dice_of_pixels(count: int) -> np.ndarray:
+    return np.random.default_rng(count).uniform(1e-6, 1, (count, 576)).astype(np.float32)
+
+
 @pytest.fixture(scope="module")
 def trained() -> KeypointAutoencoder:
-    model = small(width=16, hidden=32, depth=2, seed=1)
+    model = small(width=16, hidden=32, depth=2, sparsity=2e-3, seed=1)
     model.compile(keras.optimizers.Adam(4e-3))
     model.fit(WORLD.sample(400, 1).clips, epochs=40, batch_size=32, verbose=0)
     return model
@@ -31,6 +35,24 @@ def test_places_are_the_centres_of_pixels():
     assert found.shape == (8, 2)
     np.testing.assert_allclose(found[:4, 0], [-0.75, -0.25, 0.25, 0.75])  # x runs along a row
     np.testing.assert_allclose(found[::4, 1], [-0.5, 0.5])
+
+
+def test_keypoints_begin_with_the_corners_of_the_cube_of_colours():
+    np.testing.assert_allclose(corners(3, 3), [[0.6, -0.6, -0.6], [-0.6, 0.6, -0.6], [0.6, 0.6, -0.6]], atol=1e-6)
+    assert len({tuple(color) for color in corners(8, 3)}) == 8
+    np.testing.assert_array_equal(corners(9, 3)[8], corners(1, 3)[0])
+
+
+def test_a_keypoint_has_one_colour_whatever_its_code():
+    fields, points = fields_and_points()
+    points[:, :-1, 2] = 5  # all there
+    points[:, 1:-1, :2] = 40  # and all but the first far away
+    points[:, -1, :3] = -1
+    drawn = fields(points).numpy() + 1  # on black: shares of one colour
+    middle = drawn[drawn.sum(axis=-1) > 0.1]
+    assert len(middle) > 10
+    color = corners(3, 3)[0] + 1
+    np.testing.assert_allclose(middle / middle[:, :1], np.broadcast_to(color / color[0], middle.shape), atol=1e-4)
 
 
 def fields_and_points(seed: int = 0):
@@ -58,14 +80,35 @@ def test_far_from_all_keypoints_there_is_the_ground():
 
 def test_some_pixels_are_those_of_the_whole_picture():
     fields, points = fields_and_points()
-    pixels = np.array([5, 0, 191, 77], np.int32)
-    np.testing.assert_allclose(fields(points, pixels), fields(points).numpy()[:, pixels], atol=1e-6)
+    pixels = np.array([[5, 0, 191, 77], [1, 2, 3, 190]], np.int32)  # others of each
+    whole = np.take_along_axis(fields(points).numpy(), pixels[..., None], axis=1)
+    np.testing.assert_allclose(fields(points, pixels), whole, atol=1e-6)
+
+
+def test_pixels_near_a_thing_are_asked_for_rather_than_those_of_the_ground():
+    pictures, dice = np.full((400, 16, 16, 3), -0.5, np.float32), np.random.default_rng(1)
+    pictures[:, 4:7, 9:12] = 0.5
+    pixels = asked_for(pictures, dice.uniform(1e-6, 1, (400, 256)).astype(np.float32)).numpy()
+    assert pixels.shape == (400, 256 // PART)
+    assert all(len(set(row)) == 256 // PART for row in pixels)  # none of them twice
+    asked = np.bincount(pixels.ravel(), minlength=256).reshape(16, 16) / 400
+    near = np.zeros((16, 16), bool)
+    near[2:9, 7:14] = True  # two pixels around it
+    assert asked[near].min() > 0.4
+    assert asked[~near].max() < 0.1
+    assert asked[~near].min() > 0  # but the ground is asked for, too
+
+
+def test_pixels_of_an_empty_picture_are_all_asked_for_equally():
+    dice = np.random.default_rng(2).uniform(1e-6, 1, (2000, 64)).astype(np.float32)
+    asked = np.bincount(asked_for(np.zeros((2000, 8, 8, 3), np.float32), dice).numpy().ravel(), minlength=64) / 2000
+    np.testing.assert_allclose(asked, 1 / PART, atol=0.03)  # four standard deviations
 
 
 def test_latents_have_the_shape_that_is_promised_and_go_back_through_the_scale():
     model, clips = small(), WORLD.sample(5, 3).clips
     for _ in range(3):  # the scale is something
-        model.cost(clips, np.zeros((5, 4, 6), np.float32), np.linspace(0, 0.99, 5, dtype=np.float32), np.arange(9))
+        model.cost(clips, np.zeros((5, 4, 6), np.float32), np.linspace(0, 0.99, 5, dtype=np.float32), dice_of_pixels(5))
     assert model.latent_shape == (8, 1, 4, 6)
     latents = model.encode(clips)
     assert latents.shape == (5, 8, 1, 4, 6)
@@ -112,12 +155,13 @@ def test_the_loss_is_the_squared_error_and_what_keypoints_cost():
 
 def test_training_looks_at_one_frame_of_each_clip_and_at_some_pixels():
     model, clips = small(), WORLD.sample(2, 2).clips
-    pixels = np.array([1, 200, 30], np.int32)
-    error, _ = model.cost(clips, np.zeros((2, 4, 6), np.float32), np.array([0.999, 0.0], np.float32), pixels)
+    which, every = np.array([0.999, 0.0], np.float32), dice_of_pixels(2)
+    error, _ = model.cost(clips, np.zeros((2, 4, 6), np.float32), which, every)
     chosen = np.stack([clips[0, -1], clips[1, 0]])
-    drawn = model.fields(model.encoder(chosen)).numpy()[:, pixels]
-    assert float(error) == pytest.approx(np.mean((drawn - chosen.reshape(2, 576, 3)[:, pixels]) ** 2), rel=1e-4)
-    noisy, _ = model.cost(clips, 50 * np.ones((2, 4, 6), np.float32), np.array([0.999, 0.0], np.float32), pixels)
+    pixels = asked_for(chosen, every).numpy()[..., None]
+    difference = model.fields(model.encoder(chosen)).numpy() - chosen.reshape(2, 576, 3)
+    assert float(error) == pytest.approx(np.mean(np.take_along_axis(difference, pixels, axis=1) ** 2), rel=1e-4)
+    noisy, _ = model.cost(clips, 50 * np.ones((2, 4, 6), np.float32), which, every)
     assert float(noisy) != pytest.approx(float(error), rel=1e-3)
 
 
@@ -133,6 +177,8 @@ def test_what_is_not_there_is_nowhere():
 def test_what_does_not_fit_is_refused(trained):
     with refuses("even"):
         small(clip_shape=(8, 25, 24, 3))
+    with refuses("3 channels"):
+        small(clip_shape=(8, 24, 24, 1))
     with refuses("code", "1"):
         small(code=1)
     for name in ("keypoints", "code", "width", "depth", "hidden", "noise", "sparsity", "seed"):

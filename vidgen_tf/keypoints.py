@@ -5,12 +5,17 @@ them all. Here a latent vector belongs to a *keypoint*, a point that follows one
 is one number that falls. Nobody tells the network what the things are. It is only asked for the same frame again, and
 since all it may keep of a frame is a few points with a few numbers each, it learns to put the points on the things.
 
-Each keypoint has a heat map over the frame; its position is the mean of all places, weighted by their heat, and its code is
-read where it is hot. A *field* draws it: a small network that is asked for each pixel how much of the thing is there, and that
-knows nothing of the pixel but how far it is away from the keypoint. So wherever a thing goes, it looks the same.
+Each keypoint has a heat map over the frame. All of them, and the ground, compete for each place (a softmax over them), so that a
+thing belongs to one of them; a keypoint's position is the centre of what it owns, it is there if it owns something, and its code
+is read where it is hot. A *field* draws it: a small network that is asked for each pixel how much of the thing is there, and
+that knows nothing of the pixel but how far it is away from the keypoint. So wherever a thing goes, it looks the same.
+
+One thing is told beforehand: a keypoint has one colour. It is learned, as the heat is, but both begin with red, green, yellow, blue
+and so on; without that, the first steps decide by chance which keypoints come to life, and colours must share the others.
 
     frame ≈ mean of the colours of the ground and of the things, weighted by softmax(0, field_1, field_2, …)
 
+F. Locatello et al.: Object-Centric Learning with Slot Attention. NeurIPS 2020, https://arxiv.org/abs/2006.15055 (competition)
 T. Jakab, A. Gupta, H. Bilen, A. Vedaldi: Unsupervised Learning of Object Landmarks through Conditional Image Generation.
 NeurIPS 2018, https://arxiv.org/abs/1806.07823
 M. Minderer et al.: Unsupervised Learning of Object Structure and Dynamics from Videos. NeurIPS 2019,
@@ -26,12 +31,15 @@ from vidgen_tf.autoencoder import LatentSpace
 from vidgen_tf.clips import check_count, check_number, check_seed, check_values
 from vidgen_tf.quiet import keras, tf
 
-PART = 4  # one of so many pixels is asked for in training
+PART = 8  # one of so many pixels is asked for in training
+PLAIN = 0.05  # how often pixels of plain ground are asked for, where those near a thing have its contrast
 POSITION = (
     3.0  # deviation of positions in latents, where that of all else is 1: where things go is what clips are about
 )
 HEAT = 4.0  # sharpness of the heat maps
+WARM = 1500  # steps of training after which presence has its full price
 REACH = 32.0  # how fast a thing fades with the squared distance, in halves of a frame, unless its field objects
+LEAST = 1e-6  # of the dice, whose logarithm is taken
 WAVES = (2.0, 16.0)  # least and largest deviation of the wave numbers in the field's sines, by halves of a frame
 
 
@@ -39,8 +47,8 @@ WAVES = (2.0, 16.0)  # least and largest deviation of the wave numbers in the fi
 class Fields(keras.layers.Layer):
     """Draws keypoints; see the module's docstring.
 
-    Called with (batch, keypoints + 1, 2 + code), the last one the ground, and maybe with the numbers of some pixels, int32
-    (pixels,), row by row from 0, it returns the colours (batch, pixels, channels) of these, or of all.
+    Called with (batch, keypoints + 1, 2 + code), the last one the ground, and maybe with the numbers of some pixels of each
+    picture, int32 (batch, pixels), row by row from 0, it returns the colours (batch, pixels, channels) of these, or of all.
 
     Args:
         height, width, channels: of the picture.
@@ -64,28 +72,26 @@ class Fields(keras.layers.Layer):
         deviations = np.geomspace(*WAVES, hidden).astype(np.float32)  # some to find things by, some to draw their edges
         draw = lambda shape, dtype: keras.random.normal(shape, dtype=dtype, seed=random) * deviations  # noqa: E731
         self.waves = self.add_weight(name="waves", shape=(2, hidden), initializer=draw)
-        self.of_code = weight("of_code", keypoints, code, hidden, deviation=0.5)
+        self.of_code = weight("of_code", code, hidden, deviation=0.5)
         self.phases = weight("phases", hidden, deviation=0.5)
         self.mix = weight("mix", hidden, hidden, deviation=(2 / hidden) ** 0.5)
         self.mix_bias = weight("mix_bias", hidden)
         self.cover = weight("cover", hidden, deviation=(1 / hidden) ** 0.5)
-        self.color_of_code = weight("color_of_code", code, 32, deviation=0.5)
-        self.color_bias = weight("color_bias", keypoints, 32, deviation=0.5)
-        self.color = weight("color", 32, self.channels, deviation=0.2)
+        begin = lambda shape, dtype: keras.ops.convert_to_tensor(corners(*shape), dtype)  # noqa: E731
+        self.colors = self.add_weight(name="colors", shape=(keypoints, self.channels), initializer=begin)
 
     def call(self, points, pixels=None):
         ops = keras.ops
         at = ops.convert_to_tensor(self.places)
-        at = at if pixels is None else ops.take(at, pixels, axis=0)
+        at = at[None] if pixels is None else ops.take(at, pixels, axis=0)
         position, code = points[:, :-1, :2] / 2, points[:, :-1, 2:]
         # W · (pixel - position) + C · code, each part computed once and not for each pixel of each keypoint
-        told = ops.einsum("bkc,kch->bkh", code, self.of_code) + self.phases - ops.matmul(position, self.waves)
-        seen = ops.sin(ops.matmul(at, self.waves)[None, None] + told[:, :, None])  # (batch, keypoints, pixels, hidden)
+        told = ops.matmul(code, self.of_code) + self.phases - ops.matmul(position, self.waves)
+        seen = ops.sin(ops.matmul(at, self.waves)[:, None] + told[:, :, None])  # (batch, keypoints, pixels, hidden)
         seen = ops.silu(ops.matmul(seen, self.mix) + self.mix_bias)
-        away = ops.sum(ops.square(at[None, None] - position[:, :, None]), axis=-1)
+        away = ops.sum(ops.square(at[:, None] - position[:, :, None]), axis=-1)
         cover = HEAT * (ops.einsum("bkph,h->bkp", seen, self.cover) + code[..., :1]) - 3 - REACH * away
-        colors = ops.silu(ops.einsum("bkc,ch->bkh", code, self.color_of_code) + self.color_bias)
-        colors = ops.matmul(colors, self.color)
+        colors = ops.zeros_like(code[..., :1]) + self.colors
         colors = ops.concatenate([points[:, -1:, : self.channels], colors], axis=1)
         shares = ops.softmax(ops.concatenate([ops.zeros_like(cover[:, :1]), cover], axis=1), axis=1)
         return ops.einsum("bkp,bkc->bpc", shares, colors)
@@ -104,14 +110,14 @@ class KeypointAutoencoder(LatentSpace):
     each of their numbers has about the mean 0 and the deviation 1, and positions 3; `keypoints_of` gives them in pixels.
 
     Args:
-        clip_shape: (time, height, width, channels); height and width even.
-        keypoints: how many things there may be; those of different colours get different keypoints.
+        clip_shape: (time, height, width, 3); height and width even.
+        keypoints: how many colours things may have.
         code: numbers that tell how a thing looks; the first one says how much it is there at all.
         width: channels of the encoder.
         depth: residual blocks of the encoder.
         hidden: numbers a pixel becomes in a field.
         noise: deviation of what is added in training, where 2 is half a frame.
-        sparsity: what a keypoint costs that is there, in squared error.
+        sparsity: what a frame full of keypoints costs, in squared error, after 1,500 steps; with more of it fewer share a thing.
         seed: of the weights.
 
     Attributes:
@@ -126,15 +132,17 @@ class KeypointAutoencoder(LatentSpace):
     loss_names = ("loss", "squared_error", "presence")
 
     def __init__(
-        self, clip_shape, keypoints=7, code=8, width=32, depth=3, hidden=64, noise=0.02, sparsity=2e-3, seed=0, **kwargs
+        self, clip_shape, keypoints=6, code=8, width=32, depth=3, hidden=64, noise=0.02, sparsity=0.01, seed=0, **kwargs
     ):
         super().__init__(clip_shape, **kwargs)
         time, height, frame_width, channels = self.clip_shape
         if height % 2 or frame_width % 2:
             raise ValueError(f"clip_shape is {clip_shape!r}, but an even height and an even width were expected.")
         self.keypoints, self.code = check_count(keypoints, "keypoints"), check_count(code, "code", least=2)
-        if 2 + self.code < channels:
-            raise ValueError(f"code is {code}, but {channels - 2} at least were expected: the ground needs a colour.")
+        if channels != 3:
+            raise ValueError(
+                f"clip_shape is {clip_shape!r}, but 3 channels were expected: keypoints are known by their colour."
+            )
         self.width, self.depth = check_count(width, "width"), check_count(depth, "depth", least=0)
         self.hidden, self.seed = check_count(hidden, "hidden"), check_seed(seed)
         self.noise, self.sparsity = check_number(noise, "noise"), check_number(sparsity, "sparsity")
@@ -167,15 +175,22 @@ class KeypointAutoencoder(LatentSpace):
         for _ in range(self.depth):
             x = x + conv(ops.silu(conv(ops.silu(x), self.width, 3)), self.width, 3)
         x, cells = ops.silu(x), height * width // 4
-        heat = ops.reshape(conv(x, self.keypoints, 1), (-1, cells, self.keypoints))
+        begin = lambda shape, dtype: ops.convert_to_tensor(hues(*shape[:1:-1]).T[None, None], dtype)  # noqa: E731
+        start = {"kernel_initializer": begin, "bias_initializer": keras.initializers.Constant(-2.5)}
+        hue = keras.layers.Conv2D(self.keypoints, 1, **start)(keras.layers.AveragePooling2D(2)(pictures))
+        more = keras.layers.Conv2D(self.keypoints, 1, kernel_initializer="zeros")(x)
+        heat = HEAT * ops.reshape(hue + more, (-1, cells, self.keypoints))
         found = ops.reshape(conv(x, 2 * self.width, 1), (-1, cells, 2 * self.width))
-        weights = ops.softmax(HEAT * heat, axis=1)
-        position = ops.einsum("bpk,pc->bkc", weights, places(height // 2, width // 2))
-        hottest = ops.max(heat, axis=1)[..., None]
-        who = ops.zeros_like(hottest) + np.eye(self.keypoints, dtype=np.float32)
-        told = ops.concatenate([ops.einsum("bpk,bpc->bkc", weights, found), hottest, who], axis=-1)
-        told = dense(64, activation="silu", kernel_initializer=glorot())(told)
+        owned = ops.softmax(ops.concatenate([ops.zeros_like(heat[..., :1]), heat], axis=-1), axis=-1)[..., 1:]
+        area = ops.sum(owned, axis=1)[..., None]  # in cells; what no keypoint owns is ground
+        position = ops.einsum("bpk,pc->bkc", owned, places(height // 2, width // 2)) / (area + 0.01)
+        who = ops.zeros_like(area) + np.eye(self.keypoints, dtype=np.float32)
+        read = ops.einsum("bpk,bpc->bkc", ops.softmax(heat, axis=1), found)
+        told = dense(64, activation="silu", kernel_initializer=glorot())(
+            ops.concatenate([read, ops.log(area + 0.1), who], axis=-1)
+        )
         there = dense(1, activation="sigmoid", kernel_initializer=glorot(), bias_initializer="ones")(told)
+        there = there * area / (area + 1)
         code = dense(self.code - 1, kernel_initializer=glorot())(told)
         things = ops.concatenate([2 * there * position, there, there * code], axis=-1)  # what is not there is all 0
         ground = dense(32, activation="silu", kernel_initializer=glorot())(ops.mean(found, axis=1))
@@ -222,17 +237,17 @@ class KeypointAutoencoder(LatentSpace):
 
     # Training.
 
-    def cost(self, clips, noise=None, dice=None, pixels=None):
+    def cost(self, clips, noise=None, dice=None, dice_of_pixels=None):
         """The terms of the loss, on any backend of Keras.
 
         Args:
             clips: (batch, *clip_shape).
             noise: standard normal (batch, *latent_shape[2:]), added in training; None takes whole clips and adds none.
             dice: (batch,) uniform in [0, 1): which frame of each clip is learned in training.
-            pixels: int32 numbers of those that are asked for in training.
+            dice_of_pixels: (batch, height · width) uniform in (0, 1): which pixels are asked for in training.
 
         Returns:
-            The mean squared error of a value, and how many keypoints a frame has.
+            The mean squared error of a value that was asked for, and how many keypoints a frame has.
         """
         ops = keras.ops
         if noise is None:
@@ -244,7 +259,9 @@ class KeypointAutoencoder(LatentSpace):
         pictures = ops.einsum("bt,bthwc->bhwc", ops.cast(chosen, clips.dtype), clips)
         points = self.encoder(pictures, training=True)
         self._scaled(points, training=True)
-        wanted = ops.take(ops.reshape(pictures, (-1, len(self.fields.places), self.clip_shape[3])), pixels, axis=1)
+        pixels = asked_for(pictures, dice_of_pixels)
+        wanted = ops.reshape(pictures, (-1, len(self.fields.places), self.clip_shape[3]))
+        wanted = ops.take_along_axis(wanted, pixels[..., None], axis=1)
         error = ops.mean(ops.square(self.fields(points + self.noise * noise, pixels) - wanted))
         return error, ops.mean(ops.sum(points[:, :-1, 2], axis=-1))
 
@@ -256,11 +273,16 @@ class KeypointAutoencoder(LatentSpace):
             seeds, count = tf.random.split(self.step_seed(), 3), tf.shape(clips)[0]
             noise = tf.random.stateless_normal((count, *self.latent_shape[2:]), seeds[0])
             dice = tf.random.stateless_uniform((count,), seeds[1])
-            every = len(self.fields.places)
-            pixels = tf.random.experimental.stateless_shuffle(tf.range(every), seeds[2])[: -(-every // PART)]
-            error, presence = self.cost(clips, noise, dice, pixels)
-        loss = error + self.sparsity * presence / self.keypoints
+            dice_of_pixels = tf.random.stateless_uniform((count, len(self.fields.places)), seeds[2], LEAST)
+            error, presence = self.cost(clips, noise, dice, dice_of_pixels)
+        price = self.sparsity * (self._warmth() if training else 1.0)
+        loss = error + price * presence / self.keypoints
         return {"loss": loss, "squared_error": error, "presence": presence}
+
+    def _warmth(self):
+        """How much of the price is asked: little at first, so that no keypoint goes away before it has found its things."""
+        steps = 1.0 if self.optimizer is None else keras.ops.cast(self.optimizer.iterations, "float32") / WARM
+        return keras.ops.minimum(steps, 1.0) ** 2
 
     @property
     def preset_weights(self) -> list[keras.Variable]:
@@ -272,6 +294,39 @@ class KeypointAutoencoder(LatentSpace):
             "keypoints": self.keypoints, "code": self.code, "width": self.width, "depth": self.depth, "hidden": self.hidden,
             "noise": self.noise, "sparsity": self.sparsity, "seed": self.seed,
         }  # fmt: skip
+
+
+def corners(keypoints: int, channels: int) -> np.ndarray:
+    """The colours that keypoints begin with, float32 (keypoints, channels): corners of the cube of all colours, in the order of
+    binary numbers; red, green, yellow, blue, magenta, cyan, white, black, and so on from the beginning."""
+    return (1.2 * ((np.arange(1, keypoints + 1)[:, None] >> np.arange(channels)) % 2) - 0.6).astype(np.float32)
+
+
+def hues(keypoints: int, channels: int) -> np.ndarray:
+    """How much each channel says for each keypoint at the beginning, float32 (keypoints, channels): grey says nothing."""
+    colors = corners(keypoints, channels)
+    return 3 * (colors - colors.mean(axis=1, keepdims=True))
+
+
+def asked_for(pictures, dice):
+    """Some pixels of each picture, drawn without repetition, those near a thing rather than those of plain ground.
+
+    Things fill a tenth of a picture, and all that is to be learned of their outlines lies within two pixels of them. So a pixel
+    is drawn as often as the largest difference from the picture's mean colour in its 5 × 5 neighbours, plus `PLAIN`, says (by
+    the largest of random keys, W. Kool, H. van Hoof, M. Welling: Stochastic Beams and Where to Find Them. ICML 2019).
+
+    Args:
+        pictures: (batch, height, width, channels).
+        dice: (batch, height · width) uniform in (0, 1).
+
+    Returns:
+        int32 (batch, height · width / `PART`, rounded up), the numbers of pixels, row by row from 0.
+    """
+    ops = keras.ops
+    contrast = ops.sum(ops.abs(pictures - ops.mean(pictures, axis=(1, 2), keepdims=True)), axis=-1, keepdims=True)
+    contrast = ops.reshape(ops.max_pool(contrast, 5, 1, "same"), ops.shape(dice))
+    keys = ops.log(contrast + PLAIN) - ops.log(-ops.log(dice))
+    return ops.top_k(keys, -(-dice.shape[1] // PART), sorted=False)[1]
 
 
 def places(height: int, width: int) -> np.ndarray:

@@ -252,11 +252,14 @@ class Diffusion(VideoModel):
         Returns:
             (batch, *latent_shape[:3], values).
         """
-        return keras.ops.concatenate([self.latents_of(clips * mask), folded(mask, self._block_of_pixels())], axis=-1)
+        block, whole = self._block_of_pixels(), zip(self.clip_shape[:3], self.latent_shape[:3], strict=True)
+        more = [(0, part * size - side) for size, (side, part) in zip(block, whole, strict=True)]
+        told = folded(keras.ops.pad(mask, [(0, 0), *more, (0, 0)]), block)
+        return keras.ops.concatenate([self.latents_of(clips * mask), told], axis=-1)
 
     def _block_of_pixels(self) -> tuple[int, int, int]:
-        """The block (frames, rows, columns) of pixels that one latent vector stands for."""
-        return tuple(side // part for side, part in zip(self.clip_shape[:3], self.latent_shape[:3], strict=True))
+        """The block (frames, rows, columns) of pixels of whose mask one latent vector tells."""
+        return tuple(-(-side // part) for side, part in zip(self.clip_shape[:3], self.latent_shape[:3], strict=True))
 
     def _known_values(self) -> int:
         return self.latent_shape[3] + math.prod(self._block_of_pixels())
