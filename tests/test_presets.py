@@ -126,13 +126,15 @@ def test_keypoints_follow_the_things_of_held_out_clips():
     sample, model = world.sample(60, seed=98), presets.load("keypoints-shapes")
     latents = model.encode(sample.clips)
     scores = world.scores(model.decode(latents), sample.captions)
-    assert min(scores["color"], scores["size"]) > 0.95
-    assert scores["motion"] > 0.9
-    assert scores["shape"] > 0.78
+    assert min(scores["color"], scores["size"], scores["motion"]) > 0.95
+    assert scores["shape"] > 0.9
+    assert scores["caption_but_size"] > 0.88
     position, there = model.keypoints_of(latents)
     away = np.linalg.norm(position[:, :, None] - sample.truth["position"][:, :, :, None], axis=-1)
     nearest = np.where(there[:, :, None] > 0.5, away, np.inf).min(axis=-1)  # (n, time, thing), NaN for an absent thing
-    assert np.nanmedian(nearest) < 1
+    assert np.nanmedian(nearest) < 0.5
+    things = [len(caption.split(" and ")) for caption in sample.captions]
+    assert abs((there > 0.5).sum(axis=-1).mean() - np.mean(things)) < 0.1  # one keypoint for each thing
 
 
 def test_clips_for_held_out_sentences_are_as_asked():
@@ -140,9 +142,9 @@ def test_clips_for_held_out_sentences_are_as_asked():
     sample = world.sample(64, seed=98)
     clips = model.generate(64, sample.captions, seed=3)
     scores = world.scores(clips, sample.captions)
-    assert min(scores["color"], scores["size"]) > 0.9
-    assert scores["permanence"] > 0.75
-    assert scores["caption_but_size"] > 0.55
+    assert min(scores["color"], scores["size"]) > 0.95
+    assert scores["permanence"] > 0.85
+    assert scores["caption_but_size"] > 0.68
     others = sample.captions[1:] + sample.captions[:1]
     assert world.scores(clips, others)["caption_but_size"] < 0.15
 
@@ -157,7 +159,7 @@ def test_between_the_first_and_the_last_frame_things_go_their_way():
     share = np.linspace(0, 1, 16, dtype=np.float32)[:, None, None, None]
     blend = (1 - share) * films[:, :1] + share * films[:, -1:]
     ours, plain = (np.mean((films - clips)[:, 1:-1] ** 2) for clips in (made, blend))
-    assert 10 * np.log10(plain / ours) > 0
+    assert 10 * np.log10(plain / ours) > 1
 
 
 def test_tokens_of_the_bouncer_cost_hardly_more_than_the_truth():
