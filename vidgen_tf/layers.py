@@ -189,6 +189,14 @@ def folded(x, block: tuple[int, int, int]):
     return keras.ops.reshape(x, (-1, time // a, height // b, width // c, a * b * c * channels))
 
 
+def beside_in_time(x, reach: int = 2):
+    """Each frame together with those up to `reach` before and after it, zeros beyond the ends: (batch, time, height, width,
+    channels) to (batch, time, height, width, (2 · reach + 1) · channels). A dense layer on that is a convolution over time."""
+    time = x.shape[1]
+    x = keras.ops.pad(x, [(0, 0), (reach, reach), (0, 0), (0, 0), (0, 0)])
+    return keras.ops.concatenate([x[:, first : first + time] for first in range(2 * reach + 1)], axis=-1)
+
+
 def unfolded(x, block: tuple[int, int, int]):
     """Channels to blocks of pixels: what `folded` takes apart."""
     (time, height, width, values), (a, b, c) = x.shape[1:], block

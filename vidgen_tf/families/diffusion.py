@@ -29,6 +29,8 @@ P. Esser et al.: Scaling Rectified Flow Transformers for High-Resolution Image S
 https://arxiv.org/abs/2403.03206 (times from a logistic normal, and their shift)
 J. Ho, T. Salimans: Classifier-Free Diffusion Guidance. 2022, https://arxiv.org/abs/2207.12598
 W. Peebles, S. Xie: Scalable Diffusion Models with Transformers (DiT). ICCV 2023, https://arxiv.org/abs/2212.09748
+F. Bao et al.: All are Worth Words: A ViT Backbone for Diffusion Models (U-ViT). CVPR 2023, https://arxiv.org/abs/2209.12152
+(a convolution after the last layer, over the borders of tokens: `mend`)
 T. Li, K. He: Back to Basics: Let Denoising Generative Models Denoise (JiT). 2025, https://arxiv.org/abs/2511.13720
 (clips are predicted, and the error is that of the velocity that follows)
 K. Frans, D. Hafner, S. Levine, P. Abbeel: One Step Diffusion via Shortcut Models. ICLR 2025,
@@ -43,7 +45,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values
-from vidgen_tf.layers import folded, unfolded
+from vidgen_tf.layers import beside_in_time, folded, unfolded
 from vidgen_tf.noise_schedules import LEAST, PREDICTIONS, SCHEDULES, beside, check_known, rates, slopes, told_apart
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary, attend, positions, text_encoder
@@ -80,6 +82,8 @@ class Diffusion(VideoModel):
         width: numbers of a token.
         blocks: how often tokens look at each other.
         heads: independent attentions in each block; they divide `width`.
+        mend: channels of two last convolutions over time, which see over the borders of tokens; 0 for none. Without them,
+            paths may tear where one token ends and the next begins.
         fills: whether it learns to complete clips of which only some pixels are known.
         jumps: share of each batch that learns to jump far, from 0 to below 1; on the linear schedule only.
         shift: how much more of the time is spent where there is much noise, in training and on the way of `generate`: time t
@@ -104,7 +108,7 @@ class Diffusion(VideoModel):
 
     def __init__(
         self, clip_shape, condition=None, setting="rectified flow", schedule=None, prediction=None, autoencoder=None,
-        patch=(2, 4, 4), width=128, blocks=4, heads=4, fills=False, jumps=0.0, shift=1.0, spread=1.0, guidance=1.0, drop=0.1, seed=0, **kwargs,
+        patch=(2, 4, 4), width=128, blocks=4, heads=4, mend=0, fills=False, jumps=0.0, shift=1.0, spread=1.0, guidance=1.0, drop=0.1, seed=0, **kwargs,
     ):  # fmt: skip
         super().__init__(clip_shape, **kwargs)
         check_known(setting, "setting", tuple(SETTINGS))
@@ -131,6 +135,7 @@ class Diffusion(VideoModel):
         )  # fmt: skip
         if self.width % self.heads:
             raise ValueError(f"heads is {heads}, which does not divide the width {width}; give one that does.")
+        self.mend = check_count(mend, "mend", least=0)
         if not isinstance(fills, bool):
             raise ValueError(f"fills is {fills!r}, but True or False was expected.")
         self.fills = fills
@@ -192,9 +197,15 @@ class Diffusion(VideoModel):
         tokens = keras.layers.LayerNormalization(center=False, scale=False, epsilon=1e-6)(tokens[:, -math.prod(grid) :])
         scale, shift = ops.split(self._dense(2 * size, 0.01)(moment)[:, None], 2, axis=-1)
         last = self._dense(math.prod(self.patch) * self.latent_shape[3], 0.01, dtype="float32", name="last")
-        tokens = last(tokens * (1 + scale) + shift)
-        tokens = ops.reshape(tokens, (-1, *grid, tokens.shape[-1]))
-        return keras.Model(inputs, unfolded(tokens, self.patch), name="denoiser")
+        tokens = tokens * (1 + scale) + shift
+        apart = lambda tokens: unfolded(ops.reshape(tokens, (-1, *grid, tokens.shape[-1])), self.patch)  # noqa: E731
+        said = apart(last(tokens))
+        if self.mend:
+            seen = ops.concatenate([apart(self._dense(math.prod(self.patch) * self.mend)(tokens)), x], axis=-1)
+            seen = self._dense(self.mend, activation="silu")(beside_in_time(seen))
+            start = {"kernel_initializer": "zeros", "dtype": "float32", "name": "mended"}
+            said = said + keras.layers.Dense(self.latent_shape[3], **start)(beside_in_time(seen))
+        return keras.Model(inputs, said, name="denoiser")
 
     def _block(self, tokens, moment, control):
         """A transformer block whose scales, shifts and gates depend on the moment (adaLN); the gates start near 0. The control
@@ -618,7 +629,7 @@ class Diffusion(VideoModel):
         return super().get_config() | {
             "condition": None if self.vocabulary is None else self.vocabulary.known, "setting": self.setting,
             "schedule": self.schedule, "prediction": self.prediction, "autoencoder": autoencoder, "patch": self.patch,
-            "width": self.width, "blocks": self.blocks, "heads": self.heads, "fills": self.fills, "jumps": self.jumps, "shift": self.shift, "spread": self.spread,
+            "width": self.width, "blocks": self.blocks, "heads": self.heads, "mend": self.mend, "fills": self.fills, "jumps": self.jumps, "shift": self.shift, "spread": self.spread,
             "guidance": self.guidance, "drop": self.drop, "seed": self.seed,
         }  # fmt: skip
 
