@@ -478,6 +478,18 @@ def test_arguments_that_do_not_fit_are_refused():
             small(**options)
 
 
+def test_last_convolutions_add_nothing_at_first_and_then_what_they_learn():
+    plain, mended = small(seed=4), small(seed=4, mend=3)
+    x = tf.constant(np.random.default_rng(2).normal(size=(1, *TINY)).astype("float32"))
+    ask = lambda model: model.predict_velocity(x, tf.ones(1), tf.zeros(1)).numpy()  # noqa: E731
+    before = ask(mended)
+    np.testing.assert_allclose(before, ask(plain), atol=1e-6)
+    mended.denoiser.get_layer("mended").bias.assign([0.5])
+    np.testing.assert_allclose(ask(mended), before + 0.5, atol=1e-6)
+    with refuses("mend", "-1"):
+        small(mend=-1)
+
+
 # ------------------------------------------------------------------------------------------------- latents
 
 

@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 from conftest import refuses
 
-from vidgen_tf.layers import Place, Warp, bilinear, folded, joined, leaky, pooled, soft_argmax, spread, unfolded
+from vidgen_tf.layers import (
+    Place,
+    Warp,
+    beside_in_time,
+    bilinear,
+    folded,
+    joined,
+    leaky,
+    pooled,
+    soft_argmax,
+    spread,
+    unfolded,
+)
 from vidgen_tf.metrics import warping_error
 from vidgen_tf.quiet import keras, tf
 
@@ -272,3 +284,10 @@ def test_blocks_of_pixels_become_channels_and_come_back():
     np.testing.assert_array_equal(block, clips[1, 2:4, 0:3, 4:8])
     np.testing.assert_array_equal(unfolded(tf.constant(channels), (2, 3, 4)), clips)
     np.testing.assert_array_equal(folded(tf.constant(clips), (1, 1, 1)), clips)
+
+
+def test_a_dense_layer_on_frames_beside_each_other_is_a_convolution_over_time():
+    dice = np.random.default_rng(5)
+    x, kernel = dice.normal(size=(2, 6, 3, 4, 5)).astype("float32"), dice.normal(size=(5, 1, 1, 5, 7)).astype("float32")
+    wanted = keras.ops.conv(x, kernel, padding="same")
+    np.testing.assert_allclose(beside_in_time(x, 2) @ kernel.reshape(25, 7), wanted, atol=1e-4)
