@@ -21,11 +21,11 @@ import numpy as np
 from vidgen_tf.clips import check_clips, check_count, check_number
 from vidgen_tf.layers import soft_argmax
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.video_model import check_clip_shape
+from vidgen_tf.video_model import HasPreset, check_clip_shape
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
-class Judge(keras.Model):
+class Judge(HasPreset, keras.Model):
     """Reads labels and paths from clips; its features are what distances between sets of clips are measured in.
 
     Train it on pairs (clips, truth) of a world whose things have different colours, as
@@ -114,15 +114,6 @@ class Judge(keras.Model):
             x = active(layers.Conv1D(4 * width, 4, 2, "same")(x))
         x = keras.ops.concatenate([looks, layers.Flatten()(x)], axis=-1)
         return keras.Model(clips, layers.Dense(self.feature_size)(x), name="eye")
-
-    @property
-    def preset_weights(self) -> list[keras.Variable]:
-        """The weights that a preset of the judge holds: all."""
-        return self.weights
-
-    def set_preset_weights(self, weights: list[np.ndarray]) -> None:
-        """Takes the weights of a preset, in the order of `preset_weights`."""
-        self.set_weights(weights)
 
     def get_config(self):
         return {

@@ -31,7 +31,7 @@ from vidgen_tf.clips import as_array, check_clips, check_count, check_number, ch
 from vidgen_tf.layers import Warp
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.styles import style_picture
-from vidgen_tf.video_model import VideoModel
+from vidgen_tf.video_model import HasPreset, VideoModel
 
 EPSILON = 1e-5  # is added to variances
 CONTENT = 2  # the layer of features, from 0, in which content is compared: its pixels are blocks of 4 × 4
@@ -90,7 +90,7 @@ class AdaptiveInstanceNorm(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
-class PictureFeatures(keras.Model):
+class PictureFeatures(HasPreset, keras.Model):
     """Features of pictures of any size, in four layers: each one's pixels are 1, 2, 4 and 8 of the picture's wide.
 
     To learn what is worth a feature it tells which of some pictures a part of it comes from; it hears of no place, only of the
@@ -178,15 +178,6 @@ class PictureFeatures(keras.Model):
         source = check_clips(source, clips.shape[1:], name="source")
         pairs = zip(clips, source, strict=True)
         return np.array([float(content_loss(self.maps(clip), self.maps(other))) for clip, other in pairs])
-
-    @property
-    def preset_weights(self) -> list[keras.Variable]:
-        """The weights that a preset holds: all."""
-        return self.weights
-
-    def set_preset_weights(self, weights: list[np.ndarray]) -> None:
-        """Takes the weights of a preset, in the order of `preset_weights`."""
-        self.set_weights(weights)
 
     def get_config(self):
         return {"pictures": self.pictures, "width": self.width, "seed": self.seed, "name": self.name}

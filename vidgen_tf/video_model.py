@@ -28,7 +28,21 @@ from vidgen_tf.quiet import keras, tf
 BATCH = 64  # clips that go through a network at once outside of training
 
 
-class VideoModel(keras.Model):
+class HasPreset:
+    """What a model needs for `presets`, beside being a `keras.Model`: which of its weights a preset holds."""
+
+    @property
+    def preset_weights(self) -> list[keras.Variable]:
+        """The weights that a preset of this model holds."""
+        return self.weights
+
+    def set_preset_weights(self, weights: list[np.ndarray]) -> None:
+        """Takes the weights of a preset, in the order of `preset_weights`."""
+        for variable, weight in zip(self.preset_weights, weights, strict=True):
+            variable.assign(weight)
+
+
+class VideoModel(HasPreset, keras.Model):
     """A generator of clips; see the module's docstring for how to write one.
 
     Args:
@@ -138,16 +152,6 @@ class VideoModel(keras.Model):
     def trainable_variables(self) -> list[keras.Variable]:
         """As `trainable_weights`."""
         return self.trainable_weights
-
-    @property
-    def preset_weights(self) -> list[keras.Variable]:
-        """The weights that a preset of this model holds."""
-        return self.weights
-
-    def set_preset_weights(self, weights: list[np.ndarray]) -> None:
-        """Takes the weights of a preset, in the order of `preset_weights`."""
-        for variable, weight in zip(self.preset_weights, weights, strict=True):
-            variable.assign(weight)
 
     def get_config(self) -> dict:
         return {"clip_shape": self.clip_shape, "name": self.name}
