@@ -371,6 +371,9 @@ def test_a_dataset_pairs_clips_with_their_positions():
     again, captions = next(iter(world.dataset(6, seed=1, captions=True)))
     np.testing.assert_array_equal(clips, again)
     assert captions.numpy()[0].decode() == "three balls bounce in a box"
+    same, alone = next(iter(world.dataset(6, seed=1, truth="position")))
+    np.testing.assert_array_equal(clips, same)
+    np.testing.assert_array_equal(alone, truth["position"])
 
 
 @pytest.mark.parametrize("bad", [0, -1, 2.5, True, "3", None])

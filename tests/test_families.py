@@ -177,6 +177,14 @@ FAMILIES = [
         learning_rate=3e-3, epochs=400,
     ),
     Family(
+        "diffusion, quantities",
+        lambda: Diffusion(CLIP, {"speed": 1, "path": 2}, patch=(2, 2, 2), width=32, blocks=1, heads=2),
+        disks(4),
+        np.array([[-1, 0, 0], [1, 0, 0.5], [-0.5, 1, 1], [0.5, np.nan, -1]], np.float32),
+        (np.zeros((4, 2)), np.zeros(4), np.full((4, 3), 3.1), np.array([["a", "b", "c"]] * 4)),
+        learning_rate=3e-3, epochs=400,
+    ),
+    Family(
         "sketch adapter",
         sketch_adapter,
         disks(4),

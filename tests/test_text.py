@@ -1,13 +1,14 @@
-"""Conditions: words and labels become numbers and nothing else gets through."""
+"""Conditions: words, labels and quantities become numbers and nothing else gets through."""
 
 import numpy as np
 import pytest
 from conftest import refuses
 
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.text import MOST_WORDS, Vocabulary, attend, positions, text_encoder
+from vidgen_tf.text import LIMIT, MOST_WORDS, OCTAVES, Vocabulary, attend, positions, text_encoder, waves_of
 
 WORDS = ("a", "red", "square", "moves")
+QUANTITIES = {"speed": 1, "path": 2}
 
 
 def test_words_are_numbered_from_one_in_their_places():
@@ -35,7 +36,28 @@ def test_a_sentence_speaks_of_all_words_and_a_label_of_its_own_classes():
     np.testing.assert_array_equal(said, [[1, 1, 1, 1, 1], [0, 0, 0, 1, 1]])
 
 
-@pytest.mark.parametrize("known", [WORDS, (3, 2)])
+def test_quantities_keep_their_distances_and_none_of_them_is_0():
+    quantities = Vocabulary(QUANTITIES)
+    assert (quantities.textual, quantities.measured, quantities.columns, quantities.dtype) == (
+        False,
+        True,
+        3,
+        "float32",
+    )
+    numbers = quantities.numbers([[-LIMIT, 0, 1], [LIMIT, np.nan, -1]], 2).numpy()
+    np.testing.assert_allclose(numbers, [[1, LIMIT + 1, LIMIT + 2], [2 * LIMIT + 1, 0, LIMIT]])
+
+
+def test_a_network_sees_quantities_as_waves_and_whether_they_are_open():
+    quantities, dice = Vocabulary(QUANTITIES), np.random.default_rng(0).uniform(-1, 1, (5, 3)).astype(np.float32)
+    seen = waves_of(quantities.numbers(dice, 5)).numpy()
+    angles = np.pi / 2 * dice[..., None] * 2 ** np.arange(OCTAVES)
+    wanted = np.concatenate([0 * dice[..., None], dice[..., None], np.sin(angles), np.cos(angles)], axis=-1)
+    np.testing.assert_allclose(seen, wanted, atol=2e-5)
+    np.testing.assert_allclose(waves_of(quantities.numbers(None, 1))[0], [[1] + [0] * (1 + 2 * OCTAVES)] * 3)
+
+
+@pytest.mark.parametrize("known", [WORDS, (3, 2), QUANTITIES])
 def test_without_a_condition_all_is_left_open(known):
     vocabulary = Vocabulary(known)
     assert not np.any(vocabulary.numbers(None, 3))
@@ -54,6 +76,7 @@ def test_numbers_are_the_same_inside_a_traced_function():
         (WORDS, ["a blue"], 1, "not known"), (WORDS, ["a"], 2, "one condition for each"),
         (WORDS, [" ".join(["a"] * (MOST_WORDS + 1))], 1, "more than"), ((3, 2), [[3, 0]], 1, "not known"),
         ((3, 2), [[-2, 0]], 1, "not known"), ((3, 2), [[0, 0]], 2, "one condition for each"),
+        (QUANTITIES, [[0, 0, 4]], 1, "not known"), (QUANTITIES, [[0, -4, 0]], 1, "below"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_stops_a_step(known, condition, count, word):
@@ -84,7 +107,23 @@ def test_conditions_that_fit_pass():
 
 
 @pytest.mark.parametrize(
-    "known", [(), "a red", ("a", "a"), ("a b",), ("a\rb",), ("",), ("a", 3), (0, 2), (2.5,), (True,)]
+    "known",
+    [
+        (),
+        "a red",
+        ("a", "a"),
+        ("a b",),
+        ("a\rb",),
+        ("",),
+        ("a", 3),
+        (0, 2),
+        (2.5,),
+        (True,),
+        {},
+        {"": 1},
+        {"a": 0},
+        {1: 1},
+    ],
 )
 def test_a_vocabulary_that_makes_no_sense_is_refused(known):
     with refuses("condition"):
@@ -99,6 +138,8 @@ def test_a_vocabulary_that_makes_no_sense_is_refused(known):
         ((3, 2), tf.TensorSpec((None,), tf.int64), False), ((3, 2), tf.TensorSpec((None, 2), tf.float32), False),
         ((3, 2), {"labels": tf.TensorSpec((None, 2), tf.int64)}, False),
         ((3, 2), tf.TensorSpec((None, 1), tf.int64), False), ((3, 2), tf.TensorSpec((None, None), tf.int64), True),
+        (QUANTITIES, tf.TensorSpec((None, 3), tf.float32), True), (QUANTITIES, tf.TensorSpec((None, 3), tf.int32), False),
+        (QUANTITIES, tf.TensorSpec((None, 2), tf.float32), False),
     ],
 )  # fmt: skip
 def test_the_conditions_of_a_dataset_are_known_by_shape_and_type(known, spec, fits):

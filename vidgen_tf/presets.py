@@ -93,10 +93,10 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
 
 
 def _fixed(world, recipe: dict, part: str) -> tf.data.Dataset:
-    """The clips that a recipe names by count and seed, and their captions if it asks for these, in batches and an order by
-    chance, again and again."""
+    """The clips that a recipe names by count and seed, with what they were made for if it asks for that, in batches and an
+    order by chance, again and again."""
     sample = world.sample(*recipe[part])
-    clips, captions = sample.clips, tf.constant(sample.captions) if recipe["data"].get("captions") else None
+    clips, asked = sample.clips, _asked(sample, recipe)
     order = (
         tf.data.Dataset.range(len(clips)).shuffle(len(clips), seed=recipe["seed"]).repeat().batch(recipe["batch_size"])
     )
@@ -104,9 +104,15 @@ def _fixed(world, recipe: dict, part: str) -> tf.data.Dataset:
     def look_up(numbers):
         found = tf.numpy_function(clips.__getitem__, [numbers], tf.float32)
         found = tf.ensure_shape(found, (None, *clips.shape[1:]))
-        return found if captions is None else (found, tf.gather(captions, numbers))
+        return found if asked is None else (found, tf.gather(asked, numbers))
 
     return order.map(look_up).prefetch(2)
+
+
+def _asked(sample, recipe: dict):
+    """What the clips of a sample were made for, by the recipe's data: captions, or some of the truth; None if neither."""
+    data = recipe["data"]
+    return sample.truth[data["truth"]] if "truth" in data else sample.captions if data.get("captions") else None
 
 
 def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
@@ -131,12 +137,12 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
         scores |= model.evaluate(clips, batch_size=recipe["batch_size"], verbose=0, return_dict=True)
     if "test_clips" in recipe:
         count = recipe["test_clips"]
-        asked = world.sample(count, seed).captions if model.conditional else None
+        asked = _asked(world.sample(count, seed), recipe) if model.conditional else None
         clips = model.generate(count, asked, seed=seed)
-        scores |= world.scores(clips, asked or ())
+        scores |= world.scores(clips, () if asked is None else asked)
         if "seen_clips" in recipe:
             known = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
-            asked = known.sample(recipe["seen_clips"], seed).captions
+            asked = _asked(known.sample(recipe["seen_clips"], seed), recipe)
             found = known.scores(model.generate(len(asked), asked, seed=seed), asked)
             scores |= {f"seen_{key}": value for key, value in found.items()}
         if "judge" in recipe:

@@ -1,4 +1,4 @@
-"""Text and labels as conditions: what is asked for, turned into the whole numbers that a network takes, and read."""
+"""Text, labels and quantities as conditions: what is asked for, turned into the numbers that a network takes, and read."""
 
 import numpy as np
 
@@ -6,36 +6,47 @@ from vidgen_tf.clips import as_array, check_count
 from vidgen_tf.quiet import keras, tf
 
 MOST_WORDS = 16  # in a sentence
+OCTAVES = 5  # of sines in which a network sees a quantity
+LIMIT = 3.0  # of quantities that may be asked for; in training they should lie between -1 and 1
 
 
 class Vocabulary:
-    """The sentences or the labels that a model knows.
+    """The sentences, the labels, or the quantities that a model knows.
 
     Args:
-        known: the words of sentences, or the number of classes of each label.
+        known: the words of sentences; or the number of classes of each label; or, as a dictionary, the names of quantities
+            and how many numbers about from -1 to 1 each of them is, such as {"loudness": 16} for one in each frame.
 
     Attributes:
-        known: the same, as a tuple.
-        textual: whether conditions are sentences.
-        columns: how many whole numbers a condition becomes: one for each place of a word, or for each label.
+        known: the same, as a tuple or a dictionary.
+        textual, measured: whether conditions are sentences, or quantities.
+        columns: how many numbers a condition becomes: one for each place of a word, for each label, or of each quantity.
         size: how many different ones there are; 0, for what is left open, is not among them.
+        dtype: of these numbers, "int32", or of quantities "float32".
 
     Raises:
         ValueError: for words that repeat or hold spaces, or numbers of classes below 1.
     """
 
-    def __init__(self, known: tuple[str, ...] | tuple[int, ...]):
+    def __init__(self, known: tuple[str, ...] | tuple[int, ...] | dict[str, int]):
         self.known = self._checked(known)
-        self.textual = isinstance(self.known[0], str)
-        self.columns = MOST_WORDS if self.textual else len(self.known)
-        self.size = len(self.known) if self.textual else sum(self.known)
+        self.measured = isinstance(self.known, dict)
+        self.textual = not self.measured and isinstance(self.known[0], str)
+        self.dtype = "float32" if self.measured else "int32"
+        if self.measured:
+            self.columns = self.size = sum(self.known.values())
+        else:
+            self.columns = MOST_WORDS if self.textual else len(self.known)
+            self.size = len(self.known) if self.textual else sum(self.known)
         if self.textual:
             numbers = tf.range(1, self.size + 1)
             table = tf.lookup.KeyValueTensorInitializer(tf.constant(self.known), numbers)
             self._number_of = tf.lookup.StaticHashTable(table, default_value=-1)
 
     @staticmethod
-    def _checked(known) -> tuple:
+    def _checked(known) -> tuple | dict:
+        if isinstance(known, dict) and known and all(isinstance(name, str) and name for name in known):
+            return {name: check_count(numbers, f"{name!r} in condition") for name, numbers in known.items()}
         if isinstance(known, (tuple, list)) and known:
             if all(isinstance(word, str) and word.split() == [word] for word in known):
                 if len(set(known)) == len(known):
@@ -43,14 +54,15 @@ class Vocabulary:
             elif not any(isinstance(entry, str) for entry in known):
                 return tuple(check_count(classes, "each number of classes in condition") for classes in known)
         raise ValueError(
-            f"condition is {known!r:.80}, but None, different words, or numbers of classes as in (6, 4) were expected."
+            f"condition is {known!r:.80}, but None, different words, numbers of classes as in (6, 4), or names of "
+            "quantities as in {'loudness': 16} were expected."
         )
 
     def numbers(self, condition, count) -> tf.Tensor:
-        """Conditions of `count` clips as whole numbers (count, columns) from 1 to `size`, 0 for what is left open; works
-        inside `tf.function`, where what does not fit stops the step."""
+        """Conditions of `count` clips as whole numbers (count, columns) from 1 to `size`, quantities as numbers above 0, 0
+        for what is left open; works inside `tf.function`, where what does not fit stops the step."""
         if condition is None:
-            return tf.zeros((count, self.columns), tf.int32)
+            return tf.zeros((count, self.columns), self.dtype)
         condition = tf.convert_to_tensor(condition)
         checks = []
         if self.textual:
@@ -64,6 +76,12 @@ class Vocabulary:
             )
             words = words.to_tensor("", shape=(None, MOST_WORDS))
             numbers, most = tf.where(words == "", 0, self._number_of.lookup(words)), self.size
+        elif self.measured:
+            values = tf.cast(condition, tf.float32)
+            numbers, most = tf.where(tf.math.is_nan(values), 0.0, values + LIMIT + 1), 2 * LIMIT + 1
+            checks.append(
+                tf.debugging.assert_equal(tf.reduce_any(values < -LIMIT), False, f"a quantity is below {-LIMIT}")
+            )
         else:
             numbers, most = tf.cast(condition, tf.int32) + 1, tf.constant(self.known)
         known = tf.reduce_all((numbers >= 0) & (numbers <= most))
@@ -73,7 +91,7 @@ class Vocabulary:
         ]
         with tf.control_dependencies([check for check in checks if check is not None]):
             numbers = tf.identity(numbers)
-        if self.textual:
+        if self.textual or self.measured:
             return numbers
         before = np.cumsum([0, *self.known[:-1]], dtype=np.int32)  # each label has numbers of its own
         return tf.where(numbers > 0, numbers + before, 0)
@@ -92,8 +110,20 @@ class Vocabulary:
         """The condition of `count` clips, if it is made of known words or labels; else ValueError.
 
         Returns:
-            A string tensor (count,), or an int array (count, labels).
+            A string tensor (count,), an int array (count, labels), or a float32 array (count, columns).
         """
+        if self.measured:
+            condition = as_array(condition, "condition")
+            if condition.shape != (count, self.columns) or condition.dtype.kind not in "fiu":
+                raise ValueError(
+                    f"condition has shape {condition.shape} and type {condition.dtype}, but numbers ({count}, {self.columns}) "
+                    f"were expected, one entry for each of {count} clips: {', '.join(self.known)!s:.80}."
+                )
+            if wrong := condition[abs(condition) > LIMIT].tolist():
+                raise ValueError(
+                    f"condition holds {wrong[0]:g}, but numbers from {-LIMIT:g} to {LIMIT:g} were expected."
+                )
+            return condition.astype(np.float32)
         if not self.textual:
             condition = as_array(condition, "condition")
             fits = condition.shape == (count, self.columns) and condition.dtype.kind in "iu"
@@ -129,11 +159,15 @@ class Vocabulary:
 
     def check_spec(self, spec) -> None:
         """ValueError if a dataset's conditions, of which only shape and type are known, cannot fit."""
-        rank, kind = (1, "a sentence") if self.textual else (2, f"{self.columns} whole numbers")
+        rank, kind = (1, "a sentence") if self.textual else (2, f"{self.columns} numbers ({self.dtype})")
         fits = isinstance(spec, tf.TensorSpec) and spec.shape.rank == rank
         if fits and not self.textual:
             fits = spec.shape[1] in (None, self.columns)
-        if not fits or not (spec.dtype == tf.string if self.textual else spec.dtype.is_integer):
+        if self.textual:
+            fits = fits and spec.dtype == tf.string
+        else:
+            fits = fits and (spec.dtype.is_floating if self.measured else spec.dtype.is_integer)
+        if not fits:
             raise ValueError(f"The dataset's conditions are {spec!s:.80}, but {kind} for each clip was expected.")
 
 
@@ -147,6 +181,16 @@ def positions(length: int, size: int) -> np.ndarray:
     angles = np.arange(length)[:, None] * rates
     waves = np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
     return np.pad(waves, ((0, 0), (0, size % 2))).astype(np.float32)
+
+
+def waves_of(numbers):
+    """What a network sees of quantities: from numbers (batch, columns), as a `Vocabulary` gives them, whether each is open, its
+    value, and sines and cosines of it, (batch, columns, 2 + 2 · OCTAVES), by which it tells small differences."""
+    ops = keras.ops
+    said = ops.cast(numbers > 0, "float32")[..., None]
+    values = (numbers[..., None] - (LIMIT + 1)) * said
+    angles = values * (np.pi / 2 * 2.0 ** np.arange(OCTAVES, dtype=np.float32))
+    return ops.concatenate([1 - said, values, said * ops.sin(angles), said * ops.cos(angles)], axis=-1)
 
 
 def attend(x, heads: int, random: keras.random.SeedGenerator, *, causal: bool = False):
@@ -170,7 +214,7 @@ def attend(x, heads: int, random: keras.random.SeedGenerator, *, causal: bool = 
 def text_encoder(
     vocabulary: Vocabulary, size: int, blocks: int, heads: int, random: keras.random.SeedGenerator
 ) -> keras.Model:
-    """A small transformer that reads conditions: each word is told by all others of its sentence.
+    """A small transformer that reads conditions: each word is told by all others of its sentence, each quantity by all others.
 
     Args:
         vocabulary: what conditions are made of; its `numbers` are what the model takes.
@@ -180,7 +224,7 @@ def text_encoder(
         random: of the first weights.
 
     Returns:
-        From int32 (batch, columns) to (batch, columns, size).
+        From the numbers (batch, columns) to (batch, columns, size).
 
     A. Vaswani et al.: Attention Is All You Need. NeurIPS 2017, https://arxiv.org/abs/1706.03762
     """
@@ -189,8 +233,12 @@ def text_encoder(
         units, kernel_initializer=keras.initializers.GlorotUniform(random), **more
     )
     normal = keras.initializers.RandomNormal(stddev=0.5, seed=random)
-    numbers = keras.Input((vocabulary.columns,), dtype="int32")
-    x = layers.Embedding(vocabulary.size + 1, size, normal)(numbers) + positions(vocabulary.columns, size)
+    numbers = keras.Input((vocabulary.columns,), dtype=vocabulary.dtype)
+    if vocabulary.measured:
+        x = dense(size)(waves_of(numbers))
+    else:
+        x = layers.Embedding(vocabulary.size + 1, size, normal)(numbers)
+    x = x + positions(vocabulary.columns, size)
     for _ in range(blocks):
         x = x + attend(layers.LayerNormalization()(x), heads, random)
         x = x + dense(size)(dense(4 * size, activation="gelu")(layers.LayerNormalization()(x)))

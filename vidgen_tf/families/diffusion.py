@@ -72,8 +72,8 @@ class Diffusion(VideoModel):
 
     Args:
         clip_shape: (time, height, width, channels).
-        condition: what clips are made for: None, the words of sentences, or the numbers of classes of labels, as in
-            `VideoGAN`.
+        condition: what clips are made for: None, the words of sentences, the numbers of classes of labels, or names of
+            quantities and how many numbers each is; see `text.Vocabulary`.
         setting: "ddpm", "ddim" or "rectified flow": names schedule, prediction, and how `generate` samples.
         schedule, prediction: others than those of the setting; see `rates` and `told_apart`.
         autoencoder: an `Autoencoder` or a `KeypointAutoencoder` of such clips, already trained; the model then learns its
@@ -186,7 +186,7 @@ class Diffusion(VideoModel):
         if self.jumps:
             moment = moment + self._dense(size)(_waves(jumps, size))
         if self.vocabulary is not None:  # word by word, and all words together
-            inputs["words"] = keras.Input((self.vocabulary.columns,), dtype="int32", name="words")
+            inputs["words"] = keras.Input((self.vocabulary.columns,), dtype=self.vocabulary.dtype, name="words")
             read = text_encoder(self.vocabulary, size, 2, self.heads, self.random)(inputs["words"])
             tokens = ops.concatenate([self._dense(size)(read), tokens], axis=1)
             moment = moment + self._dense(size)(ops.mean(read, axis=1))
@@ -224,7 +224,7 @@ class Diffusion(VideoModel):
             x: what is seen, (batch, *latent_shape).
             times: (batch,) from 0, the clip, to 1, noise.
             jumps: (batch,) how far the prediction shall lead, 0 for the slope at this moment.
-            words: int32 (batch, columns), the numbers of conditions; not without a condition.
+            words: (batch, columns), the numbers of conditions; not without a condition.
             known: (batch, *latent_shape[:3], values), as `known_of` gives them; not without `fills`.
             control: (batch, *control_shape), added to the tokens within each block; None adds nothing.
         """
@@ -305,7 +305,7 @@ class Diffusion(VideoModel):
 
         Args:
             latents: what is learned of clips, (batch, *latent_shape).
-            words: int32 (batch, columns), numbers of conditions; None without a condition.
+            words: (batch, columns), numbers of conditions; None without a condition.
             known: what is told of the clips, as `known_of` gives it; None without `fills`.
             noise: standard normal, of the shape of latents.
             dice: (batch, 12) uniform in [0, 1), for training; None leaves nothing out and spreads the times evenly.

@@ -174,6 +174,10 @@ class VideoGAN(ContentMotionModel):
         self.naming, self.drop = check_number(naming, "naming"), check_number(drop, "drop", below=1)
         self.vocabulary = None if condition is None else Vocabulary(condition)
         self.conditional = condition is not None
+        if self.conditional and self.vocabulary.measured:
+            raise ValueError(
+                f"condition is {condition!r:.80}, but this family knows words or labels, and no quantities."
+            )
         self._networks()
 
     # The networks. Of an absent condition no vector is left, so its lists are empty.

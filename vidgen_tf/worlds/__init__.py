@@ -40,10 +40,13 @@ class World:
     Attributes:
         clip_shape: (time, height, width, channels) of every clip that `sample` makes.
         endless: whether another seed gives clips that were never seen before.
+        columns: names of quantities and how many numbers each of them is, where clips follow from quantities; the truth
+            then holds them all as "numbers", float32 (count, sum of columns) in [-1, 1]. Else None.
     """
 
     clip_shape: tuple[int, int, int, int]
     endless = True
+    columns: dict[str, int] | None = None
 
     def sample(self, count: int, seed: int) -> Sample:
         """`count` clips with captions and truth; the same seed gives the same bits."""
@@ -69,19 +72,19 @@ class World:
         world's docstring says which. Where they were made for captions, also how well they agree with them."""
         raise NotImplementedError(f"{type(self).__name__} has no rules for made clips: write scores(clips, captions).")
 
-    def dataset(self, batch_size: int, seed: int, *, captions: bool = False, truth: Sequence[str] = ()):
+    def dataset(self, batch_size: int, seed: int, *, captions: bool = False, truth: str | Sequence[str] = ()):
         """An endless stream of fresh clips for `fit`: batch i is `sample(batch_size, …)` of its own seed.
 
         Args:
             batch_size: clips in a batch, at least 1.
             seed: integer; the same seed gives the same stream.
             captions: also hand out the captions.
-            truth: also hand out these names of the truth; either this or captions.
+            truth: also hand out this of the truth, such as "numbers", or these names of it; either this or captions.
 
         Returns:
             tf.data.Dataset of float32 (batch_size, time, height, width, channels); with `captions` of pairs with a
-            string tensor (batch_size,); with `truth` of pairs with a dictionary of tensors. Give `fit` its
-            `steps_per_epoch`.
+            string tensor (batch_size,); with `truth` of pairs with a tensor, or for several names with a dictionary of
+            tensors. Give `fit` its `steps_per_epoch`.
 
         Raises:
             ValueError: for a batch size below 1, a seed that is no integer, captions and truth at once, or a name
@@ -92,7 +95,8 @@ class World:
         if captions and truth:
             raise ValueError("The dataset was asked for captions and truth; ask for one of them.")
         known = self.sample(1, 0).truth if truth else {}
-        if unknown := [name for name in truth if name not in known]:
+        names = (truth,) if isinstance(truth, str) else truth
+        if unknown := [name for name in names if name not in known]:
             raise ValueError(f"The truth has no {unknown[0]!r}; known: {', '.join(known)}.")
         from vidgen_tf.quiet import tf
 
@@ -100,7 +104,8 @@ class World:
             for child in _endless_seeds(seed):
                 sample = self.sample(batch_size, child)
                 if truth:
-                    yield sample.clips, {name: sample.truth[name] for name in truth}
+                    told = {name: sample.truth[name] for name in names}
+                    yield sample.clips, told[truth] if isinstance(truth, str) else told
                 else:
                     yield (sample.clips, np.array(sample.captions, dtype=object)) if captions else sample.clips
 
@@ -108,8 +113,8 @@ class World:
         if captions:
             signature = (signature, tf.TensorSpec((batch_size,), tf.string))
         elif truth:
-            kinds = {name: tf.TensorSpec((batch_size, *known[name].shape[1:]), known[name].dtype) for name in truth}
-            signature = (signature, kinds)
+            kinds = {name: tf.TensorSpec((batch_size, *known[name].shape[1:]), known[name].dtype) for name in names}
+            signature = (signature, kinds[truth] if isinstance(truth, str) else kinds)
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
 
 
