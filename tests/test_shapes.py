@@ -601,3 +601,18 @@ def test_parts_hold_the_captions_that_they_should():
     assert Shapes(part="train", objects=(1,)).sample(5, 1).truth["count"].tolist() == [1] * 5
     with pytest.raises(ValueError, match="part is 'nonsense'"):
         Shapes(part="nonsense")
+
+
+def test_motions_that_are_hard_may_come_twice_as_often():
+    captions = {"usual": WORLD.sample_captions(6000, 3)}
+    world = Shapes(often=("bounces", "circles"))
+    captions["often"] = world.sample_captions(6000, 3)
+    odds = {}
+    for name, sentences in captions.items():
+        hard = np.isin(labels_of(sentences)["motion"], [MOTIONS.index("bounces"), MOTIONS.index("circles")]).any(axis=1)
+        odds[name] = hard.mean() / (1 - hard.mean())
+    assert odds["often"] / odds["usual"] == pytest.approx(2, rel=0.15)  # four deviations of chance
+    assert world.sample_captions(40, 9) == world.sample_captions(90, 9)[:40]
+    for wrong in ("bounces", ("flies",), ("bounces", "")):
+        with pytest.raises(ValueError, match="often is"):
+            Shapes(often=wrong)

@@ -192,6 +192,7 @@ class Shapes(World):
         objects: how many things a sampled clip may have: (1,), (2,) or (1, 2).
         part: which captions it samples: "all"; "train", those without a thing in HELD_OUT; or "test", those with at least
             one. It renders all.
+        often: motions that are hard to learn: captions with one of them are sampled twice as often as others.
 
     Raises:
         ValueError: for arguments other than these.
@@ -199,14 +200,26 @@ class Shapes(World):
 
     words = ("a", "and", "small", "large", *COLORS, *SHAPES, *dict.fromkeys(" ".join(MOTIONS).split()))
 
-    def __init__(self, frames: int = 16, size: int = 32, objects: Sequence[int] = (1, 2), *, part: str = "all"):
+    def __init__(
+        self,
+        frames: int = 16,
+        size: int = 32,
+        objects: Sequence[int] = (1, 2),
+        *,
+        part: str = "all",
+        often: Sequence[str] = (),
+    ):
         frames = check_count(frames, "frames", least=MIN_FRAMES)
         size = check_count(size, "size", least=MIN_SIZE)
         if not isinstance(objects, (tuple, list)) or tuple(objects) not in ((1,), (2,), (1, 2)):
             raise ValueError(f"objects is {objects!r}, but (1,), (2,) or (1, 2) was expected.")
         if part not in ("all", "train", "test"):
             raise ValueError(f"part is {part!r}, but 'all', 'train' or 'test' was expected.")
-        self.objects, self.part = tuple(objects), part
+        if isinstance(often, str) or not set(often) <= set(MOTIONS):
+            raise ValueError(
+                f"often is {often!r:.80}, but a list of motions was expected; known: {', '.join(MOTIONS)}."
+            )
+        self.objects, self.part, self.often = tuple(objects), part, tuple(often)
         self.clip_shape = (frames, size, size, 3)
 
     def sample(self, count: int, seed: int) -> Sample:
@@ -218,7 +231,8 @@ class Shapes(World):
         return self.render(self.sample_captions(count, seed), seed)
 
     def sample_captions(self, count: int, seed: int) -> tuple[str, ...]:
-        """`count` random captions: every colour, size, and pair of shape and motion is equally likely in all of them."""
+        """`count` random captions: every colour, size, and pair of shape and motion is equally likely in all of them, unless
+        some motions come more often."""
         count = check_count(count)
         check_values((count, *self.clip_shape), "a sample")
         generator, captions = _generator(seed, "captions"), []
@@ -228,14 +242,17 @@ class Shapes(World):
 
     def _draw_captions(self, generator: np.random.Generator, count: int) -> list[str]:
         """Those of `count` random captions that belong to this part."""
-        dice = generator.random((count, 7))
+        dice = generator.random((count, 8 if self.often else 7))
         number = np.array(self.objects)[_pick(dice[:, 0], len(self.objects))]
         pair = PAIRS[_pick(dice[:, 1:3], len(PAIRS))]
         size = _pick(dice[:, 3:5], len(SIZES))
         color = _pick(dice[:, 5:7], (len(COLORS), len(COLORS) - 1))
         color[:, 1] = (color[:, 0] + 1 + color[:, 1]) % len(COLORS)  # never that of the first thing
         held_out = (HELD_OUT[color, pair[..., 0], pair[..., 1]] & (np.arange(2) < number[:, None])).any(axis=1)
-        taken = np.flatnonzero({"all": True, "train": ~held_out, "test": held_out}[self.part] & np.ones(count, bool))
+        taken = {"all": True, "train": ~held_out, "test": held_out}[self.part] & np.ones(count, bool)
+        if self.often:
+            wanted = np.isin(pair[..., 1], [MOTIONS.index(motion) for motion in self.often])
+            taken &= (wanted & (np.arange(2) < number[:, None])).any(axis=1) | (dice[:, -1] < 0.5)
         return [
             caption_of(
                 [
@@ -243,7 +260,7 @@ class Shapes(World):
                     for k in range(number[i])
                 ]
             )
-            for i in taken
+            for i in np.flatnonzero(taken)
         ]
 
     def render(self, captions: Sequence[str], seed: int) -> Sample:
