@@ -83,7 +83,9 @@ def test_a_card_says_how_the_weights_came_about(name):
         "warmup_steps",
         "precision",
         "seen_clips",
+        "stages",
     }
+    assert sum(stage["steps"] for stage in recipe.get("stages", [recipe])) == recipe["steps"]
     assert set(record) == RECORD
     assert record["steps"] == recipe["steps"]  # the run followed the recipe to its end
     assert record["minutes"] > 0
@@ -344,6 +346,36 @@ def test_training_writes_a_card_and_weights_that_load(folder, small, tmp_path, m
     presets.train(small, out, verbose=0)  # in place of the older files, with the recipe's own steps
     assert json.loads((out / "small.json").read_text())["record"]["steps"] == 3
     assert (second / "small.npz").read_bytes() != (out / "small.npz").read_bytes()
+
+
+def test_a_training_goes_in_parts_of_which_each_may_hold_some_weights(folder, small, tmp_path):
+    recipe = presets.card(small)["recipe"] | {"steps": 4}
+    other = recipe["world_config"] | {"name": "box"}
+    recipe["stages"] = [
+        {"steps": 3, "hold": ["kernel"]},
+        {"steps": 1, "optimizer": {"learning_rate": 0.5}, "world_config": other},
+    ]
+    (first, early), (second, late) = presets.stages_of(recipe, 4)
+    assert (early, late, first["optimizer"], first["seed"]) == (3, 1, recipe["optimizer"], recipe["seed"])
+    assert second["optimizer"] == recipe["optimizer"] | {"learning_rate": 0.5}
+    assert second["world_config"] == other
+    assert [share for _, share in presets.stages_of(recipe, 40)] == [30, 10]
+    assert [share for _, share in presets.stages_of(recipe, 1)] == [1]  # the shorter one has no step left
+    (folder / "small.json").write_text(json.dumps({"recipe": recipe, "record": {}}))
+    keras.utils.set_random_seed(recipe["seed"])
+    start = [weight.numpy().astype(np.float16) for weight in presets.build(recipe).trainable_variables]
+
+    def moved(model):  # names of weights that are no longer as they began
+        names = [weight.path.split("/")[-1] for weight in model.trainable_variables]
+        ends = [weight.numpy() for weight in model.trainable_variables]
+        return {name for name, end, begun in zip(names, ends, start, strict=True) if (end != begun).any()}
+
+    held = presets.train(small, tmp_path, steps=1, verbose=0)
+    assert "bias" in moved(held)
+    assert "kernel" not in moved(held)
+    assert all(weight.trainable for weight in held.trainable_variables)
+    assert moved(presets.train(small, tmp_path, verbose=0)) >= {"bias", "kernel"}
+    assert json.loads((tmp_path / "small.json").read_text())["record"]["steps"] == 4
 
 
 def test_a_recipe_may_name_the_very_clips_that_it_trains_and_is_scored_on(folder, tmp_path):

@@ -8,7 +8,8 @@ A recipe trains on an endless stream of clips of its world, or, with `train_on`,
 `python -m vidgen_tf train NAME` follows the recipe again: Adam or Muon, with a learning rate that falls along a cosine from
 the recipe's to zero, after `warmup_steps` in which it rises to that from a twentieth, where the recipe has them. With `precision`
 the networks count in that in training ("mixed_bfloat16" is faster on processors that know it, slower on others);
-scores are those of float32.
+scores are those of float32. With `stages` training goes in parts, each with an optimizer of its own: each names its `steps`, what
+is other than in the recipe, and maybe weights to `hold`, by words of their paths: these stay as they are in that part.
 """
 
 import hashlib
@@ -166,6 +167,15 @@ def optimizer_of(recipe: dict, steps: int) -> keras.optimizers.Optimizer:
     )
 
 
+def stages_of(recipe: dict, steps: int) -> list[tuple[dict, int]]:
+    """The parts of a training of so many steps in all: what holds in each, and its steps, in proportion to the recipe's."""
+    stages = recipe.get("stages", [{"steps": recipe["steps"]}])
+    ends = np.cumsum([0] + [stage["steps"] for stage in stages])
+    shares = np.diff(np.round(ends * (steps / ends[-1])).astype(int)).tolist()
+    parts = [recipe | stage | {"optimizer": recipe["optimizer"] | stage.get("optimizer", {})} for stage in stages]
+    return [(part, share) for part, share in zip(parts, shares, strict=True) if share]
+
+
 def train(
     name: str, folder: Path, *, steps: int | None = None, verbose: int = 2, callbacks: Sequence = ()
 ) -> keras.Model:
@@ -190,11 +200,6 @@ def train(
         raise FileNotFoundError(f"There is no folder {folder} to write {name} in; make it first.")
     steps = check_count(recipe["steps"] if steps is None else steps, "steps")
     keras.utils.set_random_seed(recipe["seed"])
-    world = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
-    if "train_on" in recipe:
-        data = _fixed(world, recipe, "train_on")
-    else:
-        data = world.dataset(recipe["batch_size"], recipe["seed"], **recipe["data"])
     usual = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy(recipe.get("precision", usual.name))
     try:
@@ -204,12 +209,25 @@ def train(
     needed = 2 * model.count_params() + 10_000  # bytes
     if (free := shutil.disk_usage(folder).free) < needed:
         raise OSError(f"{folder} has {free:,} bytes free, but the weights need {needed:,}; free some space first.")
-    model.compile(optimizer_of(recipe, steps))
     started = time.perf_counter()
-    epochs = next(n for n in range(max(1, steps // 200), 0, -1) if steps % n == 0)  # a line on the screen for each
-    model.fit(
-        data, epochs=epochs, steps_per_epoch=steps // epochs, shuffle=False, verbose=verbose, callbacks=[*callbacks]
-    )
+    for number, (part, share) in enumerate(stages_of(recipe, steps)):
+        world = getattr(vidgen_tf, part["world"])(**part["world_config"])
+        if "train_on" in part:
+            data = _fixed(world, part, "train_on")
+        else:
+            data = world.dataset(part["batch_size"], part["seed"] + 10 * number, **part["data"])
+        held = [
+            weight for weight in model.trainable_variables if any(word in weight.path for word in part.get("hold", ()))
+        ]
+        for weight in held:
+            weight.trainable = False
+        model.compile(optimizer_of(part, share))
+        epochs = next(n for n in range(max(1, share // 200), 0, -1) if share % n == 0)  # a line on the screen for each
+        model.fit(
+            data, epochs=epochs, steps_per_epoch=share // epochs, shuffle=False, verbose=verbose, callbacks=[*callbacks]
+        )
+        for weight in held:
+            weight.trainable = True
     minutes = (time.perf_counter() - started) / 60
     halves = [weight.numpy().astype(np.float16) for weight in model.preset_weights]
     model = build(recipe) if "precision" in recipe else model
