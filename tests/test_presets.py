@@ -146,7 +146,7 @@ def test_clips_for_held_out_sentences_are_as_asked():
     scores = world.scores(clips, sample.captions)
     assert min(scores["color"], scores["size"]) > 0.95
     assert scores["permanence"] > 0.85
-    assert scores["caption_but_size"] > 0.68
+    assert scores["caption_but_size"] > 0.75
     others = sample.captions[1:] + sample.captions[:1]
     assert world.scores(clips, others)["caption_but_size"] < 0.15
 
@@ -161,7 +161,7 @@ def test_between_the_first_and_the_last_frame_things_go_their_way():
     share = np.linspace(0, 1, 16, dtype=np.float32)[:, None, None, None]
     blend = (1 - share) * films[:, :1] + share * films[:, -1:]
     ours, plain = (np.mean((films - clips)[:, 1:-1] ** 2) for clips in (made, blend))
-    assert 10 * np.log10(plain / ours) > 1
+    assert 10 * np.log10(plain / ours) > 1.5
 
 
 def test_tokens_of_the_bouncer_cost_hardly_more_than_the_truth():
