@@ -423,7 +423,8 @@ def test_seen_and_held_out_captions_are_scored_apart():
             )
 
     recipe = {"world": "Shapes", "world_config": {"part": "train"}, "test_config": {"part": "test"}, "seed": 4}
-    scores = presets.scores_of(Painter(), recipe | {"test_clips": 12, "seen_clips": 10})
+    recipe |= {"data": {"captions": True}, "test_clips": 12, "seen_clips": 10}
+    scores = presets.scores_of(Painter(), recipe)
     assert asked == [vidgen_tf.Shapes(part=part).sample_captions(n, 5) for part, n in (("test", 12), ("train", 10))]
     assert scores["caption"] == scores["caption_but_size"] == 1
     assert scores["seen_caption"] == scores["seen_caption_but_size"] == 0
