@@ -227,8 +227,9 @@ def read_clip(
     except _RefusedError as refusal:
         raise ValueError(str(refusal)) from None
     except Exception as error:  # on broken files decoders raise nearly everything
+        reason = getattr(error, "strerror", None) or error  # an OSError would name the file a second time
         raise ValueError(
-            f"{path} cannot be read as video or pictures; it may be broken or cut short ({error})."
+            f"{path} cannot be read as video or pictures; it may be broken or cut short ({reason})."
         ) from None
     if not pictures:
         raise ValueError(f"{path} holds no frame from number {start} on; give a video, or a folder of pictures.")
