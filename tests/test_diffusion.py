@@ -163,6 +163,26 @@ def test_a_jump_is_a_step_along_the_velocity():
     )
 
 
+def test_jumps_go_the_way_of_the_model(monkeypatch):
+    model, taken = small(jumps=0.25, way=(8, 8, 4, 2)), []
+    estimate = model._estimate
+    monkeypatch.setattr(
+        model, "_estimate", lambda x, now, jump, *more: taken.append((now, jump)) or estimate(x, now, jump, *more)
+    )
+    usual = model.generate(2, seed=1)
+    assert taken == [(1, 1 / 8), (7 / 8, 1 / 8), (3 / 4, 1 / 4), (1 / 2, 1 / 2)]
+    taken.clear()
+    model.generate(2, seed=1, steps=2)
+    assert taken == [(1, 1 / 2), (1 / 2, 1 / 2)]
+    np.testing.assert_array_equal(model.trajectory(2, seed=1, shown=4)[-1], usual)
+    with refuses("shown is 5", "4 steps"):
+        model.trajectory(2, seed=1, shown=5)
+    assert type(model).from_config(model.get_config()).way == model.way
+    for bad in ((4, 4, 4), (2, 4, 4, 4), (2, 2, 4), (3, 3, 3), (), 4, (1.5, 3), (4, 2, 4), "22"):
+        with refuses("way", "(8, 8, 4, 2)"):
+            small(jumps=0.25, way=bad)
+
+
 def test_the_trajectory_ends_in_the_clips():
     model = shaken(small())
     path = model.trajectory(3, seed=4, sampler="heun", steps=6, shown=3)

@@ -15,6 +15,8 @@ https://arxiv.org/abs/2202.00512 (velocities)
 
 import math
 
+import numpy as np
+
 from vidgen_tf.quiet import keras
 
 SCHEDULES = ("linear", "cosine", "ddpm")
@@ -96,3 +98,11 @@ def check_known(value, name: str, values) -> None:
     """ValueError if a value is not one of those that are known; it says which they are."""
     if value not in values:
         raise ValueError(f"{name} is {value!r:.60}, but one of {', '.join(values)} was expected.")
+
+
+def waves(values, size: int):
+    """Times, or other numbers (batch,) from 0 to 1, as a network sees them best: as cosines and sines of many wavelengths,
+    (batch, size), or one fewer where size is odd."""
+    turns = 2 * math.pi * np.exp(np.linspace(math.log(0.25), math.log(64), size // 2)).astype("float32")
+    angles = values[:, None] * turns
+    return keras.ops.concatenate([keras.ops.cos(angles), keras.ops.sin(angles)], axis=-1)

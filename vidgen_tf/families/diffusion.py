@@ -46,7 +46,17 @@ import numpy as np
 
 from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values
 from vidgen_tf.layers import beside_in_time, folded, unfolded
-from vidgen_tf.noise_schedules import LEAST, PREDICTIONS, SCHEDULES, beside, check_known, rates, slopes, told_apart
+from vidgen_tf.noise_schedules import (
+    LEAST,
+    PREDICTIONS,
+    SCHEDULES,
+    beside,
+    check_known,
+    rates,
+    slopes,
+    told_apart,
+    waves,
+)
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary, attend, positions, text_encoder
 from vidgen_tf.video_model import BATCH, VideoModel, batches, check_clip_shape, draw_seed
@@ -91,6 +101,8 @@ class Diffusion(VideoModel):
             hide them.
         spread: deviation of the times that are trained at, before they are squeezed between 0 and 1 (a logistic normal): with
             more of it more of them lie near either end. Near the clip its last, small errors are mended.
+        way: the jumps that `generate` takes when nothing else is said, each as a part of the way: 2 is a half. Where much is
+            decided early, the first ones should be short: (8, 8, 4, 2). Each begins at a multiple of its length, as in training.
         guidance: what `generate` takes when nothing else is said, and what the jumps learn.
         drop: share of the clips of a batch whose condition is left out in training.
         seed: of the weights.
@@ -108,7 +120,7 @@ class Diffusion(VideoModel):
 
     def __init__(
         self, clip_shape, condition=None, setting="rectified flow", schedule=None, prediction=None, autoencoder=None,
-        patch=(2, 4, 4), width=128, blocks=4, heads=4, mend=0, fills=False, jumps=0.0, shift=1.0, spread=1.0, guidance=1.0, drop=0.1, seed=0, **kwargs,
+        patch=(2, 4, 4), width=128, blocks=4, heads=4, mend=0, fills=False, jumps=0.0, way=(4, 4, 4, 4), shift=1.0, spread=1.0, guidance=1.0, drop=0.1, seed=0, **kwargs,
     ):  # fmt: skip
         super().__init__(clip_shape, **kwargs)
         check_known(setting, "setting", tuple(SETTINGS))
@@ -142,6 +154,13 @@ class Diffusion(VideoModel):
         self.jumps, self.drop = check_number(jumps, "jumps", below=1), check_number(drop, "drop", below=1)
         if self.jumps and (self.schedule != "linear" or self.prediction == "noise"):
             raise ValueError("jumps are learned on the linear schedule, and not of noise; give another prediction.")
+        parts = [2**level for level in range(LEVELS)]
+        self.way = tuple(way) if isinstance(way, (tuple, list)) and all(part in parts for part in way) else ()
+        left = 1 - np.cumsum([0, *(1 / part for part in self.way)])  # times: sums of halves of halves are exact
+        if left[-1] or any(time * part % 1 for time, part in zip(left, self.way, strict=False)):
+            raise ValueError(
+                f"way is {way!r:.60}, but parts out of {parts} were expected that make up the whole way, such as (8, 8, 4, 2)."
+            )
         self.shift = check_number(shift, "shift")
         if not self.shift:
             raise ValueError("shift is 0, which leaves no time but 0; a number above 0 was expected, 1 for no shift.")
@@ -182,9 +201,9 @@ class Diffusion(VideoModel):
             known = self._dense(size, activation="gelu")(folded(inputs["known"], self.patch))
             tokens = tokens + self._dense(size)(known)
         tokens = ops.reshape(tokens + _places(grid, size), (-1, math.prod(grid), size))
-        moment = self._dense(size, activation="silu")(_waves(times, size))
+        moment = self._dense(size, activation="silu")(waves(times, size))
         if self.jumps:
-            moment = moment + self._dense(size)(_waves(jumps, size))
+            moment = moment + self._dense(size)(waves(jumps, size))
         if self.vocabulary is not None:  # word by word, and all words together
             inputs["words"] = keras.Input((self.vocabulary.columns,), dtype=self.vocabulary.dtype, name="words")
             read = text_encoder(self.vocabulary, size, 2, self.heads, self.random)(inputs["words"])
@@ -414,7 +433,8 @@ class Diffusion(VideoModel):
             strength: how far they are covered, above 0, which changes nothing, to 1, which leaves nothing of them; with `like`.
             sampler: "euler", "heun" (two evaluations a step but for the last), "ancestral" (with fresh noise), or "jumps", as
                 trained; None takes the setting's, or jumps if they were trained. Jumps begin at noise: not with `like`.
-            steps: jumps from noise to clip; None takes the setting's, or 4 jumps.
+            steps: from noise to clip; None takes the setting's, or with jumps the model's `way`; a number of jumps takes so many
+                of one length.
             guidance: how far to go towards the condition: 1 as far as the network says; others than 1 take two evaluations
                 each. None takes the model's. Not with the sampler "jumps", which has learned it.
             control: float32 (count, *control_shape), what a branch adds to the tokens, as `SketchAdapter.control_of` gives it.
@@ -436,12 +456,11 @@ class Diffusion(VideoModel):
         check_known(sampler, "sampler", SAMPLERS)
         if sampler == "jumps" and not self.jumps:
             raise ValueError("sampler is 'jumps', but this model was not trained to jump; build it with jumps=0.25.")
-        steps = check_count(
-            (4 if sampler == "jumps" else SETTINGS[self.setting][3]) if steps is None else steps, "steps"
-        )
+        usual = steps is None
+        steps = check_count(SETTINGS[self.setting][3] if usual else steps, "steps")
         if steps > MOST_STEPS:
             raise ValueError(f"steps is {steps}, but {MOST_STEPS} at most were expected; more of them change nothing.")
-        if sampler == "jumps" and steps not in [2**level for level in range(LEVELS)]:
+        if sampler == "jumps" and not usual and steps not in [2**level for level in range(LEVELS)]:
             raise ValueError(f"steps is {steps}, but the jumps that were trained take 1, 2, 4, 8 or 16.")
         if sampler == "jumps" and guidance is not None:
             raise ValueError(
@@ -467,8 +486,12 @@ class Diffusion(VideoModel):
                 raise ValueError(f"strength is {strength}, but a number above 0 and up to 1 was expected.")
         if control is not None:
             control = self._check_control(control, check_count(count))
+        if sampler == "jumps":
+            times = 1 - np.cumsum([0, *(1 / part for part in (self.way if usual else [steps] * steps))])
+        else:
+            times = self._shifted(np.linspace(1, 0, steps + 1))
         asked = {"known": known, "mask": mask, "like": like, "strength": strength, "control": control}
-        return asked | {"sampler": sampler, "steps": steps, "guidance": towards}
+        return asked | {"sampler": sampler, "times": times.astype(np.float32), "guidance": towards}
 
     def _check_control(self, control, count) -> np.ndarray:
         control, shape = as_array(control, "control"), (count, *self.control_shape)
@@ -523,16 +546,14 @@ class Diffusion(VideoModel):
         check_count(count)
         check_seed(seed)
         settings = self._settings(count, condition, known, mask, like, strength, sampler, steps, guidance, control)
-        if check_count(shown, "shown") > settings["steps"]:
-            raise ValueError(
-                f"shown is {shown}, but there are {settings['steps']} steps; show at most as many moments."
-            )
+        if check_count(shown, "shown") > (steps := len(settings["times"]) - 1):
+            raise ValueError(f"shown is {shown}, but there are {steps} steps; show at most as many moments.")
         check_values((shown, count, *self.clip_shape), "the clips")
         found = self._looks(count, self.check_condition(condition, count), seed, shown, None, **settings)
         return _kept(self.check_finite(found), settings)
 
     def _looks(
-        self, count, condition, seed, shown, watch, known, mask, like, strength, sampler, steps, guidance, control
+        self, count, condition, seed, shown, watch, known, mask, like, strength, sampler, times, guidance, control
     ):
         """As `trajectory`, of arguments that are checked."""
         words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count).numpy()
@@ -540,6 +561,7 @@ class Diffusion(VideoModel):
         if self.fills and known is None:
             known, mask = np.zeros((count, *self.clip_shape), np.float32), np.zeros((*self.clip_shape[:3], 1), bool)
         mask = None if mask is None else np.broadcast_to(mask, (count, *self.clip_shape[:3], 1)).astype(np.float32)
+        steps = len(times) - 1
         looks = {round((look + 1) * steps / shown) for look in range(shown)}
         parts, numbers, every = [], itertools.count(1), steps * -(-count // BATCH)
         done = (lambda: watch(next(numbers), every)) if watch else lambda: None
@@ -548,13 +570,11 @@ class Diffusion(VideoModel):
             asked = {name: value[part] for name, value in _given(words=words, control=control).items()}
             if self.fills:
                 asked["known"] = self.known_of(known[part], mask[part])
-            times = np.linspace(1, 0, steps + 1, dtype=np.float32)
-            times = times if sampler == "jumps" else self._shifted(times)
+            ahead = times if like is None else times * np.float32(strength)
             if like is not None:
-                times = times * np.float32(strength)
-                signal, rate = (float(value) for value in rates(times[0], self.schedule))
+                signal, rate = (float(value) for value in rates(ahead[0], self.schedule))
                 x = signal * self.latents_of(tf.constant(like[part])).numpy() + rate * x
-            parts.append(self._sample(tf.constant(x), asked, fresh, sampler, times, guidance, looks, done))
+            parts.append(self._sample(tf.constant(x), asked, fresh, sampler, ahead, guidance, looks, done))
         return np.concatenate(parts, axis=1)
 
     def _sample(self, x, asked, fresh, sampler, times, guidance, looks, done) -> np.ndarray:
@@ -629,7 +649,7 @@ class Diffusion(VideoModel):
         return super().get_config() | {
             "condition": None if self.vocabulary is None else self.vocabulary.known, "setting": self.setting,
             "schedule": self.schedule, "prediction": self.prediction, "autoencoder": autoencoder, "patch": self.patch,
-            "width": self.width, "blocks": self.blocks, "heads": self.heads, "mend": self.mend, "fills": self.fills, "jumps": self.jumps, "shift": self.shift, "spread": self.spread,
+            "width": self.width, "blocks": self.blocks, "heads": self.heads, "mend": self.mend, "fills": self.fills, "jumps": self.jumps, "way": self.way, "shift": self.shift, "spread": self.spread,
             "guidance": self.guidance, "drop": self.drop, "seed": self.seed,
         }  # fmt: skip
 
@@ -670,13 +690,6 @@ def known_frames(clip_shape: tuple[int, int, int, int], frames: Sequence[int]) -
             raise ValueError(f"frames holds {frame!r}, but numbers of a clip's {clip_shape[0]} frames were expected.")
         mask[frame] = True
     return mask
-
-
-def _waves(values, size: int):
-    """Numbers (batch,) from 0 to 1 as cosines and sines of many wavelengths: (batch, size or size - 1)."""
-    turns = 2 * math.pi * np.exp(np.linspace(math.log(0.25), math.log(64), size // 2)).astype("float32")
-    angles = values[:, None] * turns
-    return keras.ops.concatenate([keras.ops.cos(angles), keras.ops.sin(angles)], axis=-1)
 
 
 def _places(grid: tuple[int, int, int], size: int) -> np.ndarray:
