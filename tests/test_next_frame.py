@@ -81,6 +81,45 @@ def test_a_frame_depends_on_those_before_it_alone(model):
         assert not moved[reach:].any()
 
 
+def eight_views(clips):
+    """Pairs of functions: how a square is seen, and how that is undone."""
+    for quarters in range(4):
+        yield (lambda x, k=quarters: np.rot90(x, k, (2, 3))), (lambda x, k=quarters: np.rot90(x, -k, (2, 3)))
+        yield (
+            (lambda x, k=quarters: np.rot90(x, k, (2, 3))[:, :, ::-1]),
+            (lambda x, k=quarters: np.rot90(x[:, :, ::-1], -k, (2, 3))),
+        )
+
+
+@pytest.mark.parametrize("memory_size", [0, 3])
+def test_a_self_ensemble_is_the_mean_over_eight_views(memory_size):
+    model, clips = small(clip_shape=(6, 6, 6, 3), memory_size=memory_size), clips_of(3, (6, 6, 6, 3))
+    dice = np.random.default_rng(0)
+    for weight in model.trainable_variables:  # else it repeats the last frame
+        weight.assign_add(0.2 * dice.standard_normal(weight.shape))
+    mean = np.mean(
+        [back(model.predict_next(np.ascontiguousarray(see(clips)))) for see, back in eight_views(clips)], axis=0
+    )
+    found = model.predict_next(clips, self_ensemble=True)
+    np.testing.assert_allclose(found, mean, atol=1e-5)
+    assert np.abs(found - model.predict_next(clips)).max() > 0.01
+    turned = np.ascontiguousarray(np.rot90(clips, 1, (2, 3)))  # so it does not matter how one looks at it
+    np.testing.assert_allclose(model.predict_next(turned, self_ensemble=True), np.rot90(found, 1, (2, 3)), atol=1e-5)
+    rolled = model.rollout(clips[:, :3], 2, self_ensemble=True)
+    np.testing.assert_allclose(rolled[:, 0], found[:, 1], atol=1e-5)
+    seen = np.concatenate([clips[:, :3], rolled[:, :1], clips[:, :1]], axis=1)
+    np.testing.assert_allclose(rolled[:, 1], model.predict_next(seen, self_ensemble=True)[:, -1], atol=1e-5)
+
+
+def test_only_squares_have_eight_views():
+    model = small()
+    for ensemble in (True, 1, "yes"):
+        with refuses("self_ensemble", "6 × 7"):
+            model.predict_next(clips_of(1), self_ensemble=ensemble)
+        with refuses("self_ensemble"):
+            model.rollout(clips_of(1), 2, self_ensemble=ensemble)
+
+
 def test_a_long_rollout_stays_in_range_and_a_clip_may_have_any_length(model):
     assert np.abs(model.rollout(clips_of(2)[:, :2], 30)).max() < 1
     assert model.predict_next(np.concatenate([clips_of(2)] * 3, axis=1)).shape[1] == 18 - model.given

@@ -25,6 +25,7 @@ from vidgen_tf.video_model import VideoModel, batches, draw_seed
 
 SHARPEN = 2.0  # tanh(2 · frame) is nearly the frame where it is black or white
 FARTHEST = 7.0  # from 0, before the tanh, of what is shown: never quite black or white, so never infinitely wrong
+VIEWS = 8  # of a square: four turns, each also mirrored
 WINDOWS = 512  # go through the networks at once outside of training
 
 
@@ -172,41 +173,51 @@ class NextFrame(VideoModel):
 
     # What it is used for.
 
-    def predict_next(self, clips: np.ndarray) -> np.ndarray:
+    def predict_next(self, clips: np.ndarray, *, self_ensemble: bool = False) -> np.ndarray:
         """Each frame of clips as it is foretold from the true frames before it.
 
         Args:
             clips: float32 (count, time, height, width, channels), of any time above `given`.
+            self_ensemble: whether the answer is the mean over the eight views of a clip: turned by quarters, and mirrored (B. Lim
+                et al.: Enhanced Deep Residual Networks for Single Image Super-Resolution (EDSR). CVPR Workshops 2017,
+                https://arxiv.org/abs/1707.02921). It takes eight times as long and fits worlds in which every view of a clip is as
+                likely as the clip; frames must be square.
 
         Returns:
             float32 (count, time - given, height, width, channels): frame `given` and those after it.
 
         Raises:
-            ValueError: for clips of other frames or range, or too few frames.
+            ValueError: for clips of other frames or range, or too few frames, or no square frames.
         """
-        clips = self._check_frames(clips, self.given + 1)
+        clips = self._check_frames(clips, self.given + 1, self_ensemble)
         few = max(1, WINDOWS // (clips.shape[1] - self.given))  # clips at a time
-        parts = [_shown(self.foretell(clips[start : start + few])).numpy() for start in range(0, len(clips), few)]
+        parts = []
+        for start in range(0, len(clips), few):
+            part = clips[start : start + few]
+            shown = [_shown(self.foretell(view)).numpy() for view in (_views(part) if self_ensemble else [part])]
+            parts.append(_mean_of_views(shown) if self_ensemble else shown[0])
         return self.check_finite(np.concatenate(parts))
 
-    def rollout(self, given: np.ndarray, frames: int) -> np.ndarray:
+    def rollout(self, given: np.ndarray, frames: int, *, self_ensemble: bool = False) -> np.ndarray:
         """What follows on given frames, each new frame made from the ones before it.
 
         Args:
             given: float32 (count, k, height, width, channels), k at least `given`; a memory is told all of them.
             frames: how many further frames, at least 1.
+            self_ensemble: whether each new frame is the mean over eight views, as in `predict_next`.
 
         Returns:
             float32 (count, frames, height, width, channels), without the given ones.
 
         Raises:
-            ValueError: for given frames of another shape or range, too few of them, or a bad number of frames.
+            ValueError: for given frames of another shape or range, too few of them, no square ones, or a bad number of frames.
         """
-        given = self._check_frames(given, self.given)
+        given = self._check_frames(given, self.given, self_ensemble)
         check_values((len(given), check_count(frames, "frames"), *self.clip_shape[1:]), "the clips")
-        return self.check_finite(np.concatenate([self._roll(part, frames) for part in batches(given)]))
+        return self.check_finite(np.concatenate([self._roll(part, frames, self_ensemble) for part in batches(given)]))
 
-    def _roll(self, shown: np.ndarray, frames: int) -> np.ndarray:
+    def _roll(self, shown: np.ndarray, frames: int, self_ensemble: bool = False) -> np.ndarray:
+        shown = np.concatenate(_views(shown)) if self_ensemble else shown
         seen, made = list(np.moveaxis(shown, 1, 0)), []
         memory = self.first_memory(shown)
         first = self.given if self.memory_size else len(seen)
@@ -215,8 +226,12 @@ class NextFrame(VideoModel):
             memory = self.memory([x, memory]) if self.memory is not None else memory
             if end == len(seen):
                 change = self.painter([x, memory] if self.memory is not None else [x])
-                seen.append(_shown(SHARPEN * seen[-1] + change))
-                made.append(seen[-1].numpy())
+                frame = _shown(SHARPEN * seen[-1] + change).numpy()
+                if self_ensemble:
+                    mean = _mean_of_views([view[:, None] for view in np.split(frame, VIEWS)])
+                    frame = np.concatenate(_views(mean))[:, 0]
+                seen.append(frame)
+                made.append(frame[: len(frame) // VIEWS] if self_ensemble else frame)  # the first view is as it came
         return np.stack(made, axis=1)
 
     def draw(self, count, condition, seed):
@@ -244,9 +259,14 @@ class NextFrame(VideoModel):
             x = np.concatenate(first)
         self.remember(x)
 
-    def _check_frames(self, clips, least: int) -> np.ndarray:
-        """Clips with at least as many frames, else ValueError."""
+    def _check_frames(self, clips, least: int, square: bool = False) -> np.ndarray:
+        """Clips with at least as many frames, and square ones if asked for, else ValueError."""
         clips = check_clips(clips)
+        if not isinstance(square, bool) or (square and self.clip_shape[1] != self.clip_shape[2]):
+            raise ValueError(
+                f"self_ensemble is {square!r:.40} for frames of {self.clip_shape[1]} × {self.clip_shape[2]} pixels, but True or "
+                "False was expected, and True for square frames only."
+            )
         if clips.shape[2:] != self.clip_shape[1:] or clips.shape[1] < least:
             raise ValueError(
                 f"The clips have shape {clips.shape}, but (count, {least} or more, {', '.join(map(str, self.clip_shape[1:]))}) "
@@ -264,3 +284,16 @@ class NextFrame(VideoModel):
 def _shown(raw: tf.Tensor) -> tf.Tensor:
     """Frames, from what they are before the tanh."""
     return tf.tanh(tf.clip_by_value(raw, -FARTHEST, FARTHEST))
+
+
+def _views(clips: np.ndarray) -> list[np.ndarray]:
+    """Clips (count, time, side, side, channels) as they are, turned by one to three quarters, and all of these mirrored."""
+    turned = [np.rot90(clips, quarters, axes=(2, 3)) for quarters in range(VIEWS // 2)]
+    return [np.ascontiguousarray(view) for view in (*turned, *(view[:, :, :, ::-1] for view in turned))]
+
+
+def _mean_of_views(views: list[np.ndarray]) -> np.ndarray:
+    """The mean of what is in such views, each turned back."""
+    plain = [view if number < VIEWS // 2 else view[:, :, :, ::-1] for number, view in enumerate(views)]
+    back = [np.rot90(view, -(number % (VIEWS // 2)), axes=(2, 3)) for number, view in enumerate(plain)]
+    return np.mean(back, axis=0, dtype=np.float32)
