@@ -73,11 +73,13 @@ def test_a_card_says_how_the_weights_came_about(name):
     assert set(card) == {"recipe", "record"}
     further = set(recipe) - RECIPE
     assert set(recipe) >= RECIPE
-    assert further & {"test_steps", "test_clips", "test_on"}  # it is scored
+    assert further & {"test_steps", "test_clips", "test_on", "test_sketches", "test_painted"}  # it is scored
     assert further <= {
         "test_steps",
         "test_clips",
         "test_on",
+        "test_sketches",
+        "test_painted",
         "train_on",
         "judge",
         "warmup_steps",
