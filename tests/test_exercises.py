@@ -1147,7 +1147,101 @@ ANSWERS = {
             (lambda *given: given[:2], "across the wall"),
         ],
     ),
+    "11.1": (
+        [
+            lambda one, other: _overlap(one, other),
+            lambda one, other: _overlap(other, one),
+        ],
+        [
+            (lambda one, other: _overlap(one, other, empty=0), "two empty regions"),
+            (lambda one, other: (one & other).sum(axis=(1, 2)) / (one | other).sum(axis=(1, 2)), "two empty regions"),
+            (lambda one, other: (one & other).sum(axis=(1, 2)), "divide by"),
+            (lambda one, other: (one & other).sum(axis=(1, 2)) / one.sum(axis=(1, 2)), "first region alone"),
+            (lambda one, other: (one & other).sum(axis=(1, 2)) / other.sum(axis=(1, 2)), "second region alone"),
+            (
+                lambda one, other: 2 * (one & other).sum(axis=(1, 2)) / (one.sum(axis=(1, 2)) + other.sum(axis=(1, 2))),
+                "Dice",
+            ),
+            (lambda one, other: (one == other).mean(axis=(1, 2)), "ground"),
+            (lambda one, other: (one & other).sum() / (one | other).sum(), "one number for each"),
+            (lambda one, other: 1 - _overlap(one, other), "how far they differ"),
+            (lambda one, other: np.ones(len(one)), "what lies in both"),
+        ],
+    ),
+    "11.2": (
+        [
+            lambda found, last, slope: (found.T @ slope, slope @ last.T),
+            lambda found, last, slope: [np.einsum("ta,tb->ab", found, slope), np.einsum("tb,ab->ta", slope, last)],
+        ],
+        [
+            (lambda found, last, slope: (0 * last, 0 * found), "it is not zero"),
+            (lambda found, last, slope: (slope @ last.T + 0.0, found.T @ slope), "comes first"),
+            (lambda found, last, slope: (found.T @ slope / len(found), slope @ last.T), "add up"),
+            (lambda found, last, slope: (found.T @ slope, 0 * found), "only as long as last is"),
+            (lambda found, last, slope: (found.T @ slope, slope), "heard through last"),
+            (lambda found, last, slope: (found.T @ slope, slope @ last), "turned around"),
+            (lambda found, last, slope: (-found.T @ slope, -slope @ last.T), "wrong way"),
+            (lambda found, last, slope: (slope.T @ found, slope @ last.T), "exchanged"),
+            (lambda found, last, slope: (found @ slope, slope @ last.T), "sum over tokens"),
+            (lambda found, last, slope: found.T @ slope, "two arrays"),
+            (lambda found, last, slope: (found.T @ slope, found @ last @ last.T), "slope that came"),
+        ],
+    ),
+    "11.3": (
+        [
+            lambda maps, means, deviations: means + deviations * _normalised(maps, (0, 1, 2)),
+            lambda maps, means, deviations: (
+                deviations / maps.std(axis=(0, 1, 2)) * (maps - maps.mean(axis=(0, 1, 2))) + means
+            ),
+        ],
+        [
+            (lambda maps, means, deviations: means + deviations * _normalised(maps, (1, 2)), "each frame"),
+            (lambda maps, means, deviations: means + deviations * _normalised(maps, (0, 1, 2, 3)), "each channel"),
+            (lambda maps, means, deviations: means + deviations * _normalised(maps, 3), "not over channels"),
+            (lambda maps, means, deviations: _normalised(maps, (0, 1, 2)), "those of the style"),
+            (lambda maps, means, deviations: means + deviations * maps, "first take"),
+            (lambda maps, means, deviations: deviations * (_normalised(maps, (0, 1, 2)) + means), "comes last"),
+            (lambda maps, means, deviations: deviations + means * _normalised(maps, (0, 1, 2)), "exchanged"),
+            (lambda maps, means, deviations: means + _normalised(maps, (0, 1, 2)), "where are the deviations"),
+            (lambda maps, means, deviations: (means + deviations * _normalised(maps, (0, 1, 2)))[0], "same shape"),
+            (lambda maps, means, deviations: means + 0 * maps, "over all frames"),
+        ],
+    ),
+    "11.4": (
+        [
+            lambda clip, flow, seen: _unsteady(clip, flow, seen) / max(seen.sum(), 1),
+            lambda clip, flow, seen: _unsteady(clip, flow, seen) / seen.sum() if seen.any() else 0,
+        ],
+        [
+            (lambda clip, flow, seen: _unsteady(clip, flow, seen) / seen.sum(), "nothing to blame"),
+            (lambda clip, flow, seen: np.sqrt(_unsteady(clip, flow, seen) / max(seen.sum(), 1)), "its root"),
+            (lambda clip, flow, seen: _unsteady(clip, -flow, seen) / max(seen.sum(), 1), "not at x + flow"),
+            (lambda clip, flow, seen: _unsteady(clip, flow[..., ::-1], seen) / max(seen.sum(), 1), "columns first"),
+            (lambda clip, flow, seen: _unsteady(clip, 0 * flow, seen) / max(seen.sum(), 1), "nothing was moved"),
+            (lambda clip, flow, seen: _unsteady(clip, flow, seen) / seen.size, "not by all"),
+            (lambda clip, flow, seen: _unsteady(clip, flow, seen | True) / seen.size, "does not count"),
+            (lambda clip, flow, seen: 3 * _unsteady(clip, flow, seen) / max(seen.sum(), 1), "not their sum"),
+            (lambda clip, flow, seen: _unsteady(clip, flow, seen), "divide by the pixels"),
+            (lambda clip, flow, seen: 0.0, "the mean over seen"),
+        ],
+    ),
 }
+
+
+def _overlap(one, other, empty=1.0):
+    both, either = ((one & other).sum(axis=(1, 2)), (one | other).sum(axis=(1, 2)))
+    return np.where(either > 0, both / np.maximum(either, 1), empty)
+
+
+def _normalised(maps, axes):
+    return (maps - maps.mean(axis=axes, keepdims=True)) / maps.std(axis=axes, keepdims=True)
+
+
+def _unsteady(clip, flow, seen):  # the sum over the pixels that were seen
+    (time, height, width, _), (rows, columns) = clip.shape, np.mgrid[: clip.shape[1], : clip.shape[2]]
+    x, y = (columns - flow[..., 0]).clip(0, width - 1), (rows - flow[..., 1]).clip(0, height - 1)
+    moved = clip[np.arange(time - 1)[:, None, None], y, x]
+    return (((clip[1:] - moved) ** 2).mean(axis=-1) * seen).sum()
 
 
 def _at(times):

@@ -9,7 +9,7 @@ from conftest import noise, refuses, steps
 
 from vidgen_tf.clips import check_clips, write_clip
 from vidgen_tf.worlds import Sample, World, footage
-from vidgen_tf.worlds.footage import DATA, SOURCES, Footage
+from vidgen_tf.worlds.footage import DATA, SOURCES, Films, Footage
 
 SHIPPED = [name for name, source in SOURCES.items() if source.package is None]
 
@@ -236,3 +236,39 @@ def test_the_street_is_a_single_shot():
     clip = Footage("street", frames=None, size=32, part="all").clip
     change = np.abs(np.diff(clip, axis=0)).mean(axis=(1, 2, 3))
     assert change.max() < 0.2  # a cut changes 0.4 and more in this film
+
+
+# ----------------------------------------------------------------------------------------------------- several
+
+
+def test_films_are_windows_of_all_their_clips_with_an_estimated_flow():
+    world = Films(("bunny", "box"), frames=3, size=16, part="test")
+    sample, again, other = (world.sample(12, seed) for seed in (1, 1, 2))
+    assert sample.clips.tobytes() == again.clips.tobytes() != other.clips.tobytes()
+    assert set(sample.truth["source"]) == {0, 1}
+    for clip, caption, source, frame in zip(
+        sample.clips, sample.captions, sample.truth["source"], sample.truth["frame"], strict=True
+    ):
+        whole = Footage(world.names[source], None, 16, part="all")
+        np.testing.assert_array_equal(clip, whole.clip[frame])
+        assert frame.min() >= SOURCES[world.names[source]].train  # the future alone
+        assert caption == whole.caption
+    flow, seen = sample.truth["flow"], sample.truth["seen"]
+    assert (flow.shape, seen.shape) == ((12, 2, 16, 16, 2), (12, 2, 16, 16))
+    read = world.read(sample.clips[:2])
+    np.testing.assert_array_equal(read["flow"], flow[:2])
+    np.testing.assert_array_equal(read["seen"], seen[:2])
+    batch, truth = next(iter(world.dataset(4, 1, truth=("flow", "seen"))))
+    assert batch.shape == (4, 3, 16, 16, 3)
+    assert truth["seen"].dtype == bool
+
+
+def test_films_refuse_what_cannot_be():
+    with refuses("names"):
+        Films(())
+    with refuses("frames", "1"):
+        Films("box", frames=1)
+    with refuses("'nonsense'"):
+        Films(("box", "nonsense"))
+    with refuses("frames of shape"):
+        Films("box", size=16).read(noise(1, 2, 20, 20, 3))

@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from selenium.common.exceptions import TimeoutException, WebDriverException
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -186,3 +186,41 @@ def test_a_prompt_becomes_a_clip_that_can_be_taken_away(lab):
     for kind in ("mp4", "gif", "png"):
         lab.click(".widget-html a", kind)
         assert read_clip(lab.downloaded(f"a-small-blue-cross-rotates-0.{kind}")).shape == CLIP
+
+
+def test_a_sketch_and_a_prompt_become_a_clip_that_can_be_taken_away(lab):
+    lab.run(
+        "sketch.ipynb",
+        "import vidgen_tf as vg\nfrom vidgen_tf.canvas import sketch_panel\nfrom vidgen_tf.panel import Studio\n"
+        "from vidgen_tf.worlds.shapes import parse",
+        f"model = vg.Diffusion({CLIP}, vg.Shapes.words, patch=(4, 8, 8), width=8, blocks=1, heads=2, jumps=0.25)\n"
+        f"model = vg.SketchAdapter({CLIP}, model, width=8, blocks=1, heads=2)\n"
+        "box = sketch_panel(Studio(model, ['a red circle moves left'], check=parse), lambda drawing: vg.region_of(drawing, 24))\n"
+        "box",
+        "told = __import__('ipywidgets').HTML()\n"
+        "def tell(_):\n    told.value = f'enclosed: {vg.region_of(box.canvas.picture(), 24).sum():.0f} of 576'\n"
+        "box.button.on_click(tell)\ntold",
+    )
+    canvas = lab.one(".vidgen-canvas canvas")
+    lab.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    lab.type(".jp-OutputArea input[list]", "a red circle moves left")
+
+    def draw(*corners):  # by the pointer, from the middle of the canvas, and back to where the line begins
+        hand = ActionChains(lab.browser, duration=60).move_to_element_with_offset(canvas, *corners[0]).click_and_hold()
+        for corner in (*corners[1:], corners[0]):
+            hand.move_to_element_with_offset(canvas, *corner)
+        hand.release().perform()
+
+    draw((-60, -20), (-60, -19), (-59, -19))  # a dot encloses nothing, and the panel says so
+    lab.one(".widget-html", "enclose nothing")
+    lab.click("button", "clear")
+    lab.wait("The empty canvas", lambda: not lab.all(".widget-html", "enclose nothing"))
+
+    canvas = lab.one(".vidgen-canvas canvas[data-round='1']")  # made anew
+    draw((-64, -64), (64, -64), (64, 64), (-64, 64))  # half of 256 a side: a quarter of the canvas
+    lab.click("button", "generate")
+    lab.one(".widget-html a", "mp4")
+    told = lab.one(".widget-html", "enclosed").text
+    assert 100 < int(told.split()[1]) < 200  # 144 of 576, and half of the line
+    lab.click(".widget-html a", "mp4")
+    assert read_clip(lab.downloaded("a-red-circle-moves-left-0.mp4")).shape == CLIP

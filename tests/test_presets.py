@@ -73,11 +73,13 @@ def test_a_card_says_how_the_weights_came_about(name):
     assert set(card) == {"recipe", "record"}
     further = set(recipe) - RECIPE
     assert set(recipe) >= RECIPE
-    assert further & {"test_steps", "test_clips", "test_on"}  # it is scored
+    assert further & {"test_steps", "test_clips", "test_on", "test_sketches", "test_painted"}  # it is scored
     assert further <= {
         "test_steps",
         "test_clips",
         "test_on",
+        "test_sketches",
+        "test_painted",
         "train_on",
         "judge",
         "warmup_steps",
@@ -428,6 +430,51 @@ def test_seen_and_held_out_captions_are_scored_apart():
     assert asked == [vidgen_tf.Shapes(part=part).sample_captions(n, 5) for part, n in (("test", 12), ("train", 10))]
     assert scores["caption"] == scores["caption_but_size"] == 1
     assert scores["seen_caption"] == scores["seen_caption_but_size"] == 0
+
+
+def test_sketches_are_scored_by_the_outlines_of_first_frames():
+    world = vidgen_tf.Shapes(part="test")
+    small = vidgen_tf.Diffusion(world.clip_shape, patch=(16, 16, 16), width=4, blocks=1, heads=1)
+    model = vidgen_tf.SketchAdapter(world.clip_shape, small, width=4, blocks=1, heads=1)
+    recipe = {"world": "Shapes", "test_config": {"part": "test"}, "seed": 4, "test_sketches": 12}
+    asked = []
+
+    def answers(clips):
+        model.generate = lambda count, captions, *, seed, region: (asked.append((captions, region)), clips)[1]
+        return presets.scores_of(model, recipe)
+
+    sample = world.sample(12, 5)
+    real, others = answers(sample.clips), answers(sample.clips[::-1].copy())
+    assert asked[0][0] == sample.captions
+    assert asked[0][1].shape == (12, 32, 32)
+    assert real["outline"] > 0.8
+    assert real["outlines"] > 0.5
+    assert real["caption"] == 1
+    assert others["outline"] < 0.3
+    assert others["outlines"] == 0
+
+
+def test_painted_clips_are_scored_by_style_content_and_flicker():
+    class Copies:
+        styles, compiled = ("mosaic",), True
+        features = vidgen_tf.PictureFeatures(2, width=4, seed=1)
+        noise = 0.0
+
+        def stylize(self, clips, picture):
+            noise = self.noise * np.random.default_rng(0).standard_normal(clips.shape)
+            return np.clip(clips + noise, -1, 1).astype(np.float32)
+
+    model, small = Copies(), {"names": ["box"], "frames": 3, "size": 16, "part": "test"}
+    recipe = {"world": "Films", "test_config": small, "seed": 4, "test_painted": 2}
+    copied = presets.scores_of(model, recipe)
+    assert set(copied) == {"style_mosaic", "content_mosaic", "flicker_mosaic"}
+    assert copied["flicker_mosaic"] == 1
+    assert copied["content_mosaic"] == pytest.approx(0, abs=1e-6)
+    assert copied["style_mosaic"] > 0
+    model.noise = 0.3
+    noisy = presets.scores_of(model, recipe)
+    assert noisy["flicker_mosaic"] > 2
+    assert noisy["content_mosaic"] > 0.03
 
 
 def test_a_recipe_names_its_optimizer():

@@ -18,6 +18,7 @@ _HOME = {
     # where clips come from
     "Shapes": "worlds.shapes",
     "Footage": "worlds.footage",
+    "Films": "worlds.footage",
     "Pictures": "worlds.pictures",
     "Numbers": "worlds.numbers",
     "LinearGaussian": "worlds.linear_gaussian",

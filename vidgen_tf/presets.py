@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from vidgen_tf.clips import check_count, whole_or_absent
-from vidgen_tf.metrics import frechet_distance, frozen
+from vidgen_tf.metrics import frechet_distance, frozen, intersection_over_union, warping_error
 from vidgen_tf.quiet import keras, tf
 
 FOLDER = Path(__file__).parent / "presets"
@@ -122,7 +122,9 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
     With `test_clips`: what the world says of as many new clips; with `seen_clips`, "seen_…", of as many for what the world
     that it was trained on asks for; and if the recipe names a judge, Fréchet distances in its
     features, to as many real clips: "frechet" of the new clips, and, to compare, "frechet_frozen" of real clips that
-    stand still, and "frechet_real" of other real clips: chance alone."""
+    stand still, and "frechet_real" of other real clips: chance alone.
+    With `test_sketches`: how well clips for as many drawings keep their outlines, beside what the world says of them. With
+    `test_painted`: distances and flicker of as many clips in each style of the model."""
     import vidgen_tf
 
     world = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"])
@@ -152,6 +154,37 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
             real = features(real)
             for key, compared in {"frechet": clips, "frechet_frozen": frozen(others), "frechet_real": others}.items():
                 scores[key] = frechet_distance(real, features(compared))
+    if "test_sketches" in recipe:
+        scores |= _sketched(model, world, recipe["test_sketches"], seed)
+    if "test_painted" in recipe:
+        scores |= _painted(model, world.sample(recipe["test_painted"], seed))
+    return scores
+
+
+def _sketched(model: keras.Model, world, count: int, seed: int) -> dict[str, float]:
+    """What the world says of clips for drawings of its own; "outline": intersection over union of the region of the first
+    frame with the drawn one, the mean; "outlines": the share of clips in which that is 0.8 or more."""
+    import vidgen_tf
+
+    sample, size = world.sample(count, seed), model.clip_shape[1]
+    regions = np.stack([vidgen_tf.region_of(each, size) for each in vidgen_tf.drawn(sample.truth, size, seed)])
+    clips = model.generate(count, sample.captions, seed=seed, region=regions)
+    same = intersection_over_union(np.asarray(model.regions_of(clips))[..., 0] > 0.5, regions > 0.5)
+    return world.scores(clips, sample.captions) | {"outline": same.mean(), "outlines": (same >= 0.8).mean()}
+
+
+def _painted(model: keras.Model, sample) -> dict[str, float]:
+    """For each style of the model, over all clips: how far they are from it ("style_…") and from what they showed
+    ("content_…"), and their warping error along the flow that the sample knows, as a multiple of the sources' ("flicker_…")."""
+    import vidgen_tf
+
+    scores, along = {}, (sample.truth["flow"], sample.truth["seen"])
+    for name in model.styles:
+        picture = vidgen_tf.style_picture(name)
+        clips = model.stylize(sample.clips, picture)
+        scores[f"style_{name}"] = model.features.style_distance(clips, picture).mean()
+        scores[f"content_{name}"] = model.features.content_distance(clips, sample.clips).mean()
+        scores[f"flicker_{name}"] = warping_error(clips, *along).mean() / warping_error(sample.clips, *along).mean()
     return scores
 
 

@@ -299,17 +299,18 @@ class Diffusion(VideoModel):
         is left out or known, and the times are evenly apart."""
         return {"loss": self.loss_of(clips, condition, self.step_seed() if training else draw_seed(0), training)}
 
-    def loss_of(self, clips, condition, seed, training, control=None):
+    def loss_of(self, clips, condition, seed, training, control=None, latents=None, known=None):
         """The loss of clips and their conditions, with chance decided by a seed, such as `step_seed`; for a branch also with
-        what it adds, (batch, *control_shape)."""
+        what it adds, (batch, *control_shape), and with the latents of the clips and what is told of them, where that is at hand."""
         clips = tf.convert_to_tensor(clips)
-        count, latents = tf.shape(clips)[0], self.latents_of(clips)
+        count, latents = tf.shape(clips)[0], self.latents_of(clips) if latents is None else latents
         words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count)
         seeds = tf.unstack(tf.random.split(seed, 3))
         noise = tf.random.stateless_normal(tf.shape(latents), seeds[0])
         dice = tf.random.stateless_uniform((count, DICE), seeds[1]) if training else None
         bell = tf.random.stateless_normal((count,), seeds[2]) if training else None
-        known = self.known_in_training(clips, dice) if self.fills else None
+        if self.fills and known is None:
+            known = self.known_in_training(clips, dice)
         return self.cost(latents, words, known, noise, dice, bell, control)
 
     def known_in_training(self, clips, dice=None):

@@ -7,6 +7,7 @@ random would put near copies of every test frame into the training set, since ne
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from vidgen_tf.clips import (
     read_clip,
     to_float,
 )
+from vidgen_tf.flow_estimation import estimate_flow
 from vidgen_tf.worlds import Sample, World
 
 DATA = Path(__file__).parent.parent / "data"
@@ -171,6 +173,80 @@ class Footage(World):
             "frame": (np.array(nearest) + self.first).reshape(clips.shape[:2]),
             "psnr": decibels(error).reshape(clips.shape[:2]),
         }
+
+
+class Films(World):
+    """Windows cut out of several real clips, with their optical flow as it can be estimated: for style that must not flicker.
+
+    Nobody knows the flow of real footage, so `estimate_flow` finds it, once for each two neighbouring frames that are asked
+    for. Truth of `sample`:
+        source: int (count,), the number of the clip in `names`.
+        frame: int (count, time), the numbers of the frames in the whole clip, from 0.
+        flow, seen: as in `estimate_flow`, (count, time - 1, height, width, 2) and (count, time - 1, height, width).
+
+    Args:
+        names: of clips, as `Footage` takes them.
+        frames: frames in a window, at least 2.
+        size: side in pixels, at least 16, or (height, width).
+        part: "train", "test" (the time after it) or "all", of each clip.
+
+    Raises:
+        ValueError, ModuleNotFoundError: as `Footage`, or where no name is given.
+    """
+
+    endless = False
+
+    def __init__(
+        self,
+        names: Sequence[str] = ("bunny", "box", "cup"),
+        frames: int = 2,
+        size: int | tuple[int, int] = 64,
+        *,
+        part: str = "train",
+    ):
+        self.names = (names,) if isinstance(names, (str, os.PathLike)) else tuple(names)
+        if not self.names:
+            raise ValueError(f"names has nothing in it, but some of {', '.join(SOURCES)} or files were expected.")
+        check_count(frames, "frames", least=2)
+        self.films = [Footage(name, frames, size, part=part) for name in self.names]
+        self.clip_shape = self.films[0].clip_shape
+        self._found: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+
+    def sample(self, count: int, seed: int) -> Sample:
+        """`count` windows of clips that are drawn with replacement, at random moments; see `World.sample`."""
+        check_values((check_count(count), *self.clip_shape), "a sample")
+        dice, (time, height, width, _) = np.random.default_rng(check_seed(seed)), self.clip_shape
+        source = dice.integers(len(self.films), size=count)
+        start = np.array([dice.integers(len(self.films[n].clip) - time + 1) for n in source], int).reshape(count)
+        clips, frame = np.empty((count, *self.clip_shape), np.float32), start[:, None] + np.arange(time)
+        flow = np.empty((count, time - 1, height, width, 2), np.float32)
+        seen = np.empty((count, time - 1, height, width), bool)
+        for row, (number, first) in enumerate(zip(source.tolist(), start.tolist(), strict=True)):
+            clips[row] = self.films[number].clip[first : first + time]
+            for step in range(time - 1):
+                flow[row, step], seen[row, step] = self._flow(number, first + step)
+        frame = frame + np.array([film.first for film in self.films])[source][:, None]
+        captions = tuple(self.films[number].caption for number in source)
+        return Sample(clips, captions, {"source": source, "frame": frame, "flow": flow, "seen": seen})
+
+    def _flow(self, number: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+        """From a frame of a clip to the next one: (height, width, 2), and what was seen before, (height, width)."""
+        if (number, first) not in self._found:
+            flow, seen = estimate_flow(self.films[number].clip[None, first : first + 2])
+            self._found[number, first] = flow[0, 0], seen[0, 0]
+        return self._found[number, first]
+
+    def read(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+        """The "flow" and what was "seen" before, as far as pixels tell: see `estimate_flow`.
+
+        Args:
+            clips: float32 (count, time, height, width, 3) of this world's frame size, of any time from 2.
+
+        Raises:
+            ValueError: for clips that break the convention or have another frame size.
+        """
+        flow, seen = estimate_flow(self.check_frames(clips))
+        return {"flow": flow, "seen": seen}
 
 
 def _read_source(source: Source, size) -> np.ndarray:
