@@ -1147,6 +1147,93 @@ ANSWERS = {
             (lambda *given: given[:2], "across the wall"),
         ],
     ),
+    "10.1": (
+        [
+            lambda shape, top, bottom, left, right: np.pad(
+                np.ones(shape, bool), ((0, 0), (top, bottom), (left, right))
+            ),
+            lambda shape, top, bottom, left, right: np.pad(
+                np.full(shape, True), [(0, 0), (top, bottom), (left, right)], constant_values=False
+            ),
+        ],
+        [
+            (lambda shape, *edges: np.ones(shape, bool), "has shape"),
+            (
+                lambda shape, top, bottom, left, right: np.pad(
+                    np.ones(shape, bool), ((0, 0), (left, right), (top, bottom))
+                ),
+                "belong to the height",
+            ),
+            (
+                lambda shape, top, bottom, left, right: (
+                    ~np.pad(np.ones(shape, bool), ((0, 0), (top, bottom), (left, right)))
+                ),
+                "does not lie",
+            ),
+            (
+                lambda shape, top, bottom, left, right: np.pad(
+                    np.ones(shape, bool), ((0, 0), (bottom, top), (right, left))
+                ),
+                "the wrong end",
+            ),
+            (
+                lambda shape, top, bottom, left, right: np.ones(
+                    (shape[0], shape[1] + top + bottom, shape[2] + left + right), bool
+                ),
+                "places",
+            ),
+        ],
+    ),
+    "10.2": (
+        [lambda *asked: _film(*asked)],
+        [
+            (lambda first, go_on, overlap, frames: first, "frames"),
+            (
+                lambda first, go_on, overlap, frames: _film(first, go_on, overlap, frames, cut=False),
+                "cut what is too long",
+            ),
+            (lambda first, go_on, overlap, frames: _film(first, go_on, overlap, frames, left_out=0), "come twice"),
+            (
+                lambda first, go_on, overlap, frames: _film(first, go_on, overlap, frames, left_out=overlap + 1),
+                "are missing",
+            ),
+            (lambda first, go_on, overlap, frames: _film(first, go_on, overlap, frames, told=1), "the last 2 frames"),
+            (lambda first, go_on, overlap, frames: np.resize(first, (frames, 1, 1, 1)), "come twice"),
+        ],
+    ),
+    "10.3": (
+        [
+            lambda free, words, picture, a, b: free + a * (words - free) + b * (picture - free),
+            lambda free, words, picture, a, b: (1 - a - b) * free + a * words + b * picture,
+        ],
+        [
+            (lambda free, words, picture, a, b: a * words + b * picture, "does not begin at"),
+            (lambda free, words, picture, a, b: free + a * words + b * picture, "the differences"),
+            (lambda free, words, picture, a, b: free + a * (words - free), "is not heard"),
+            (lambda free, words, picture, a, b: free + a * (words - free) + b * (picture - words), "begins at `words`"),
+            (lambda free, words, picture, a, b: free + b * (words - free) + a * (picture - free), "exchanged"),
+            (lambda free, words, picture, a, b: words + a * (words - free) + b * (picture - free), "begins at `words`"),
+            (lambda free, words, picture, a, b: free.mean() + 0 * free, "it is wrong"),
+            (lambda free, words, picture, a, b: free[0], "has shape"),
+        ],
+    ),
+    "10.4": (
+        [
+            lambda clip, noise, strength, steps: np.stack(
+                [(1 - t) * clip + t * noise for t in strength * np.linspace(1, 0, steps + 1)]
+            ),
+            lambda clip, noise, strength, steps: clip + _down(strength, steps) * (noise - clip),
+        ],
+        [
+            (lambda clip, noise, strength, steps: clip + _down(strength, steps)[::-1] * (noise - clip), "down to 0"),
+            (lambda clip, noise, strength, steps: clip + _down(1, steps) * (noise - clip), "begins at 1"),
+            (lambda clip, noise, strength, steps: noise + _down(strength, steps) * (clip - noise), "exchanged"),
+            (lambda clip, noise, strength, steps: clip + _down(strength, steps) * noise, "fades"),
+            (lambda clip, noise, strength, steps: (1 - strength) * clip + _down(strength, steps) * noise, "comes back"),
+            (lambda clip, noise, strength, steps: clip + _down(strength, steps)[1:] * (noise - clip), "both ends"),
+            (lambda clip, noise, strength, steps: np.stack([clip] * (steps + 1)), "it is wrong"),
+        ],
+    ),
     "11.1": (
         [
             lambda one, other: _overlap(one, other),
@@ -1242,6 +1329,19 @@ def _unsteady(clip, flow, seen):  # the sum over the pixels that were seen
     x, y = (columns - flow[..., 0]).clip(0, width - 1), (rows - flow[..., 1]).clip(0, height - 1)
     moved = clip[np.arange(time - 1)[:, None, None], y, x]
     return (((clip[1:] - moved) ** 2).mean(axis=-1) * seen).sum()
+
+
+def _down(strength, steps):
+    """10.4: the times of the way, beside clips."""
+    return strength * np.linspace(1, 0, steps + 1).reshape(-1, 1, 1, 1, 1)
+
+
+def _film(first, go_on, overlap, frames, cut=True, left_out=None, told=None):
+    """10.2, with faults on request."""
+    film = first
+    while len(film) < frames:
+        film = np.concatenate([film, go_on(film[-(told or overlap) :])[overlap if left_out is None else left_out :]])
+    return (film[:frames] if cut else film).copy()
 
 
 def _at(times):

@@ -487,10 +487,9 @@ class Diffusion(VideoModel):
                 raise ValueError(f"strength is {strength}, but a number above 0 and up to 1 was expected.")
         if control is not None:
             control = self._check_control(control, check_count(count))
-        if sampler == "jumps":
-            times = 1 - np.cumsum([0, *(1 / part for part in (self.way if usual else [steps] * steps))])
-        else:
-            times = self._shifted(np.linspace(1, 0, steps + 1))
+        way = self.way if usual else [steps] * steps
+        jumping = 1 - np.cumsum([0, *(1 / part for part in way)])
+        times = jumping if sampler == "jumps" else self._shifted(np.linspace(1, 0, steps + 1))
         asked = {"known": known, "mask": mask, "like": like, "strength": strength, "control": control}
         return asked | {"sampler": sampler, "times": times.astype(np.float32), "guidance": towards}
 

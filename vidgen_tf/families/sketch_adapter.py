@@ -152,7 +152,7 @@ class SketchAdapter(VideoModel):
         latents, known = self.diffusion.latents_of(clips), None
         if (
             self.diffusion.fills
-        ):  # nothing but the sketch is told of them, the same of all, which saves a third of the time
+        ):  # told of nothing but the sketch, and the same for all, which saves a third of the time
             nothing = self.diffusion.known_in_training(tf.zeros((1, *self.clip_shape)))
             known = tf.repeat(nothing, tf.shape(clips)[0], axis=0)
         denoising = self.diffusion.loss_of(clips, condition, seed, training, said["control"], latents, known)
