@@ -1,7 +1,10 @@
 """Builds a lesson, not executed: python drafts/build.py 10 [FOLDER]. `<<name>>` becomes what bands_NN.json says; null is TO SET."""
 
-import json, re, sys
+import json
+import re
+import sys
 from pathlib import Path
+
 import nbformat
 
 HERE = Path(__file__).parent
@@ -26,7 +29,7 @@ def build(src, dst, prefix):
         }
     )
     parts = re.split(r"^# %% (md|code)\n", src.read_text(encoding="utf-8"), flags=re.M)[1:]
-    for k, (kind, text) in enumerate(zip(parts[::2], parts[1::2])):
+    for k, (kind, text) in enumerate(zip(parts[::2], parts[1::2], strict=True)):
         new = nbformat.v4.new_markdown_cell if kind == "md" else nbformat.v4.new_code_cell
         nb.cells.append(new(filled(kind, text), id=f"{prefix}{N}-{k:03d}"))
     nbformat.write(nb, dst)

@@ -119,7 +119,10 @@ def test_the_next_frame_of_bouncing_balls_is_foretold_as_well_as_is_promised():
     clips = vidgen_tf.Balls().sample(*vidgen_tf.Balls.TEST).clips[:60]
     model = presets.load("next-balls")
     errors = vidgen_tf.Balls.frame_errors(clips[:, model.given :], model.predict_next(clips))
-    assert errors.mean() < 0.13  # PGN, the best that was published: 0.65
+    assert errors.mean() < 0.12  # PGN, the best that was published: 0.65
+    few = clips[:12]
+    views = vidgen_tf.Balls.frame_errors(few[:, model.given :], model.predict_next(few, self_ensemble=True))
+    assert views.mean() < 0.1
     futures = clips.copy()
     futures[:, 51:] = -1  # nothing of the frame that is asked for is seen, nor of those after it
     np.testing.assert_allclose(model.predict_next(futures)[:, :47], model.predict_next(clips)[:, :47], atol=1e-5)
@@ -148,7 +151,7 @@ def test_clips_for_held_out_sentences_are_as_asked():
     scores = world.scores(clips, sample.captions)
     assert min(scores["color"], scores["size"]) > 0.95
     assert scores["permanence"] > 0.85
-    assert scores["caption_but_size"] > 0.75
+    assert scores["caption_but_size"] > 0.78
     others = sample.captions[1:] + sample.captions[:1]
     assert world.scores(clips, others)["caption_but_size"] < 0.15
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vidgen_tf.exercises.checking import array_of, call, exercise
+from vidgen_tf.exercises.checking import array_of, exercise
 
 
 def _same(given: np.ndarray, value: np.ndarray) -> bool:
@@ -17,7 +17,7 @@ def canvas_mask(answer) -> str | None:
         ((3, 4, 6), (2, 0, 0, 5)),
         ((2, 3, 3), (0, 0, 0, 0)),
     ):
-        mask = array_of(lambda shape=shape, edges=(top, bottom, left, right): call(answer, shape, *edges))
+        mask = array_of(answer, shape, top, bottom, left, right)
         time, height, width = shape
         right_mask = np.pad(np.ones(shape, bool), ((0, 0), (top, bottom), (left, right)))
         told = f"a clip of {shape} with {top}, {bottom}, {left}, {right} more pixels at top, bottom, left and right"
@@ -48,7 +48,7 @@ def film_of(answer) -> str | None:
             return (start + np.arange(length, dtype=float)).reshape(length, 1, 1, 1)
 
         first = np.arange(length, dtype=float).reshape(length, 1, 1, 1)  # each frame says its number
-        film = array_of(lambda: call(answer, first.copy(), go_on, overlap, frames))
+        film = array_of(answer, first, go_on, overlap, frames)
         told = f"clips of {length} frames, an overlap of {overlap} and a film of {frames} frames"
         for beginning in asked:
             if beginning.shape != (overlap, 1, 1, 1):
@@ -76,7 +76,7 @@ def two_wishes(answer) -> str | None:
     dice = np.random.default_rng(103)
     for to_words, to_picture in ((2.0, 1.5), (1.0, 0.0), (0.0, 0.0), (0.5, 3.0)):
         free, words, picture = dice.standard_normal((3, 2, 3, 4))
-        given = array_of(lambda *x: call(answer, free.copy(), words.copy(), picture.copy(), to_words, to_picture))
+        given = array_of(answer, free, words, picture, to_words, to_picture)
         if given.shape != free.shape:
             return f"the answer has shape {given.shape}; {free.shape}, that of the velocities, was expected."
         right = free + to_words * (words - free) + to_picture * (picture - free)
