@@ -150,9 +150,8 @@ class SketchAdapter(VideoModel):
         other = seed + tf.constant([1, 0], tf.int64)  # not that of the noise
         said = self.read(self.regions_of(clips, other if training else None), words)
         latents, known = self.diffusion.latents_of(clips), None
-        if (
-            self.diffusion.fills
-        ):  # told of nothing but the sketch, and the same for all, which saves a third of the time
+        if self.diffusion.fills:
+            # told of nothing but the sketch, and the same for all, which saves a third of the time
             nothing = self.diffusion.known_in_training(tf.zeros((1, *self.clip_shape)))
             known = tf.repeat(nothing, tf.shape(clips)[0], axis=0)
         denoising = self.diffusion.loss_of(clips, condition, seed, training, said["control"], latents, known)
