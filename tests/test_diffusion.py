@@ -7,12 +7,12 @@ import pytest
 from conftest import refuses, smooth
 
 from vidgen_tf.autoencoder import Autoencoder
-from vidgen_tf.families.diffusion import LEVELS, Diffusion, known_frames
+from vidgen_tf.families.diffusion import LEVELS, Diffusion
 from vidgen_tf.keypoints import KeypointAutoencoder
 from vidgen_tf.noise_schedules import PREDICTIONS, SCHEDULES, rates, slopes, told_apart
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.tokenizer import VQVAE
-from vidgen_tf.video_model import draw_seed
+from vidgen_tf.video_model import draw_seed, known_frames
 
 TINY = (4, 8, 8, 1)
 WORDS = ("up", "and", "down")
@@ -372,6 +372,45 @@ def test_known_pixels_stay_and_are_heard():
     again = model.generate(3, seed=1, known=clips, mask=each)
     np.testing.assert_array_equal(again[0], made[0])
     assert np.abs(again[1, 0] - clips[1, 0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("sampler", ["jumps", "euler", "heun", "ancestral"])
+def test_known_frames_may_stay_in_latents_at_every_step(sampler):
+    model = shaken(small(fills=True, jumps=0.25))
+    clips, mask = clips_of(3), known_frames(TINY, [0, -1])
+    asked = {"seed": 1, "known": clips, "mask": mask, "sampler": sampler, "steps": 4}
+    made, laid_over = model.generate(3, keep="latents", **asked), model.generate(3, **asked)
+    np.testing.assert_allclose(made[:, [0, -1]], clips[:, [0, -1]], atol=1e-6)  # here latents are pixels
+    assert np.abs(made[:, 1:-1] - laid_over[:, 1:-1]).max() > 1e-3  # the others have seen them on the way
+    way = model.trajectory(3, shown=2, keep="latents", **asked)
+    np.testing.assert_array_equal(way[-1], made)
+    np.testing.assert_allclose(way[0][:, [0, -1]], clips[:, [0, -1]], atol=1e-6)
+    none = np.zeros_like(mask)
+    free = model.generate(3, **(asked | {"mask": none}))
+    np.testing.assert_array_equal(model.generate(3, keep="latents", **(asked | {"mask": none})), free)
+
+
+def test_a_latent_stays_only_where_all_its_frames_are_known():
+    folder = Autoencoder((4, 8, 8, 1), width=4, latent_size=2)
+    model = shaken(small(autoencoder=folder, fills=True, patch=(1, 1, 1)))
+    frames = 4 // model.latent_shape[0]  # of a latent
+    assert frames > 1
+    mask = np.zeros((1, 4, 8, 8, 1), np.float32)
+    mask[:, :frames] = 1
+    known, told = model._told_frames(model.known_of(clips_of(1), mask), mask)
+    assert told.numpy().ravel().tolist() == [True] + [False] * (model.latent_shape[0] - 1)
+    np.testing.assert_array_equal(known, model.latents_of(tf.constant(clips_of(1) * mask)))
+    mask[:, frames - 1] = 0
+    assert not model._told_frames(model.known_of(clips_of(1), mask), mask)[1].numpy().any()
+
+
+def test_frames_that_are_split_cannot_stay_in_latents():
+    model, mask = small(fills=True), np.zeros(TINY[:3], bool)
+    mask[:, :4] = True
+    with refuses("keep", "splits a frame"):
+        model.generate(1, seed=0, known=clips_of(1), mask=mask, keep="latents")
+    with refuses("keep", "'latents'"):
+        model.generate(1, seed=0, keep="words")
 
 
 def test_unknown_pixels_are_not_seen():

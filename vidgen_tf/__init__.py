@@ -80,8 +80,9 @@ _HOME = {
     "VQVAE": "tokenizer",
     "TokenVideo": "families.autoregressive",
     "Diffusion": "families.diffusion",
-    "known_frames": "families.diffusion",
-    "SketchAdapter": "families.sketch_adapter",
+    "known_frames": "video_model",
+    "SketchAdapter": "families.sketch",
+    "SketchPainter": "families.sketch",
     "Autoencoder": "autoencoder",
     "KeypointAutoencoder": "keypoints",
     # style

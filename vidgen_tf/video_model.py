@@ -18,6 +18,7 @@ Everything else is Keras's own: `compile`, `fit`, `evaluate`, `save`. Data is `c
 Then add the family to the list in `tests/test_families.py` and write its lesson.
 """
 
+from collections.abc import Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -322,3 +323,31 @@ def check_clip_shape(clip_shape: tuple[int, int, int, int]) -> tuple[int, int, i
             f"clip_shape is {clip_shape!r}, but (time, height, width, channels) with 1 or 3 channels was expected."
         )
     return tuple(check_count(size, "each size in clip_shape") for size in clip_shape)
+
+
+def known_frames(clip_shape: tuple[int, int, int, int], frames: Sequence[int]) -> np.ndarray:
+    """A mask for the argument `mask` of `generate`, where a family completes clips: these frames are known.
+
+    Args:
+        clip_shape: (time, height, width, channels).
+        frames: their numbers, from 0, or from -1 backwards, as in [0, -1].
+
+    Returns:
+        bool (time, height, width).
+
+    Raises:
+        ValueError: for another shape, or a frame that a clip does not have.
+    """
+    clip_shape = check_clip_shape(clip_shape)
+    if not isinstance(frames, (list, tuple, range, np.ndarray)):
+        raise ValueError(f"frames is {frames!r:.60}, but a list of numbers of frames was expected, such as [0, -1].")
+    mask = np.zeros(clip_shape[:3], bool)
+    for frame in frames:
+        if (
+            isinstance(frame, bool)
+            or not isinstance(frame, (int, np.integer))
+            or not -clip_shape[0] <= frame < clip_shape[0]
+        ):
+            raise ValueError(f"frames holds {frame!r}, but numbers of a clip's {clip_shape[0]} frames were expected.")
+        mask[frame] = True
+    return mask

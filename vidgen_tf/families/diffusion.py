@@ -40,7 +40,6 @@ https://arxiv.org/abs/2410.12557 (`jumps`)
 import functools
 import itertools
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -59,7 +58,7 @@ from vidgen_tf.noise_schedules import (
 )
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import Vocabulary, attend, positions, text_encoder
-from vidgen_tf.video_model import BATCH, VideoModel, batches, check_clip_shape, draw_seed
+from vidgen_tf.video_model import BATCH, VideoModel, batches, draw_seed
 
 SAMPLERS = ("euler", "heun", "ancestral", "jumps")
 SETTINGS = {  # name: schedule, prediction, sampler, steps
@@ -419,7 +418,7 @@ class Diffusion(VideoModel):
 
     def generate(
         self, count, condition=None, *, seed, known=None, mask=None, like=None, strength=None, sampler=None, steps=None,
-        guidance=None, control=None, watch=None,
+        guidance=None, control=None, keep="pixels", watch=None,
     ) -> np.ndarray:  # fmt: skip
         """New clips: the same seed gives the same clips.
 
@@ -439,6 +438,9 @@ class Diffusion(VideoModel):
             guidance: how far to go towards the condition: 1 as far as the network says; others than 1 take two evaluations
                 each. None takes the model's. Not with the sampler "jumps", which has learned it.
             control: float32 (count, *control_shape), what a branch adds to the tokens, as `SketchAdapter.control_of` gives it.
+            keep: how known pixels stay. "pixels": they are laid over what was made. "latents": what they are in latents takes
+                its place after every step, in all frames that are known in whole, so that nothing is laid over, and what is made
+                around them fits (A. Lugmayr et al.: RePaint. CVPR 2022, https://arxiv.org/abs/2201.09865, for pixels).
             watch: called after each step of up to 64 clips, with how many steps are done and how many there are in all.
 
         Returns:
@@ -447,14 +449,17 @@ class Diffusion(VideoModel):
         Raises:
             ValueError: for anything else.
         """
-        settings = self._settings(count, condition, known, mask, like, strength, sampler, steps, guidance, control)
+        settings = self._settings(
+            count, condition, known, mask, like, strength, sampler, steps, guidance, control, keep
+        )
         made = super().generate(count, condition, seed=seed, watch=watch, **settings)
         return _kept(made, settings)
 
-    def _settings(self, count, condition, known, mask, like, strength, sampler, steps, guidance, control) -> dict:
+    def _settings(self, count, condition, known, mask, like, strength, sampler, steps, guidance, control, keep) -> dict:
         """How clips are drawn, checked and with what was left to the model filled in."""
         sampler = sampler or ("jumps" if self.jumps and like is None else SETTINGS[self.setting][2])
         check_known(sampler, "sampler", SAMPLERS)
+        check_known(keep, "keep", ("pixels", "latents"))
         if sampler == "jumps" and not self.jumps:
             raise ValueError("sampler is 'jumps', but this model was not trained to jump; build it with jumps=0.25.")
         usual = steps is None
@@ -478,6 +483,9 @@ class Diffusion(VideoModel):
             )
         if known is not None:
             known, mask = self._check_known(known, mask, check_count(count))
+            whole = mask.all(axis=(2, 3, 4)) == mask.any(axis=(2, 3, 4))
+            if keep == "latents" and not whole.all():
+                raise ValueError("keep is 'latents', but the mask splits a frame; mark whole frames, or keep 'pixels'.")
         if (like is None) != (strength is None):
             raise ValueError("like and strength go together: the clips, and how far from them; give both or none.")
         if like is not None:
@@ -490,7 +498,7 @@ class Diffusion(VideoModel):
         way = self.way if usual else [steps] * steps
         jumping = 1 - np.cumsum([0, *(1 / part for part in way)])
         times = jumping if sampler == "jumps" else self._shifted(np.linspace(1, 0, steps + 1))
-        asked = {"known": known, "mask": mask, "like": like, "strength": strength, "control": control}
+        asked = {"known": known, "mask": mask, "like": like, "strength": strength, "control": control, "keep": keep}
         return asked | {"sampler": sampler, "times": times.astype(np.float32), "guidance": towards}
 
     def _check_control(self, control, count) -> np.ndarray:
@@ -528,14 +536,14 @@ class Diffusion(VideoModel):
 
     def trajectory(
         self, count, condition=None, *, seed, shown, known=None, mask=None, like=None, strength=None, sampler=None,
-        steps=None, guidance=None, control=None,
+        steps=None, guidance=None, control=None, keep="pixels",
     ) -> np.ndarray:  # fmt: skip
         """Clips on their way out of noise, as the network sees them at `shown` moments, evenly apart; the last are those that
         `generate` makes.
 
         Args:
             shown: how many moments, from 1 to steps.
-            count, condition, seed, known, mask, like, strength, sampler, steps, guidance, control: as in `generate`.
+            count, condition, seed, known, mask, like, strength, sampler, steps, guidance, control, keep: as in `generate`.
 
         Returns:
             float32 (shown, count, time, height, width, channels).
@@ -545,7 +553,9 @@ class Diffusion(VideoModel):
         """
         check_count(count)
         check_seed(seed)
-        settings = self._settings(count, condition, known, mask, like, strength, sampler, steps, guidance, control)
+        settings = self._settings(
+            count, condition, known, mask, like, strength, sampler, steps, guidance, control, keep
+        )
         if check_count(shown, "shown") > (steps := len(settings["times"]) - 1):
             raise ValueError(f"shown is {shown}, but there are {steps} steps; show at most as many moments.")
         check_values((shown, count, *self.clip_shape), "the clips")
@@ -553,7 +563,7 @@ class Diffusion(VideoModel):
         return _kept(self.check_finite(found), settings)
 
     def _looks(
-        self, count, condition, seed, shown, watch, known, mask, like, strength, sampler, times, guidance, control
+        self, count, condition, seed, shown, watch, known, mask, like, strength, sampler, times, guidance, control, keep
     ):
         """As `trajectory`, of arguments that are checked."""
         words = None if self.vocabulary is None else self.vocabulary.numbers(condition, count).numpy()
@@ -570,14 +580,21 @@ class Diffusion(VideoModel):
             asked = {name: value[part] for name, value in _given(words=words, control=control).items()}
             if self.fills:
                 asked["known"] = self.known_of(known[part], mask[part])
-            ahead = times if like is None else times * np.float32(strength)
+            ahead, told = times if like is None else times * np.float32(strength), None
+            if keep == "latents" and mask is not None:
+                told = self._told_frames(asked["known"], mask[part]), tf.constant(x)
             if like is not None:
                 signal, rate = (float(value) for value in rates(ahead[0], self.schedule))
                 x = signal * self.latents_of(tf.constant(like[part])).numpy() + rate * x
-            parts.append(self._sample(tf.constant(x), asked, fresh, sampler, ahead, guidance, looks, done))
+            parts.append(self._sample(tf.constant(x), asked, fresh, sampler, ahead, guidance, looks, done, told))
         return np.concatenate(parts, axis=1)
 
-    def _sample(self, x, asked, fresh, sampler, times, guidance, looks, done) -> np.ndarray:
+    def _told_frames(self, known, mask) -> tuple[tf.Tensor, tf.Tensor]:
+        """The latents of what is known, and in which of their frames, (batch, frames, 1, 1, 1), all is known."""
+        frames = mask.all(axis=(2, 3, 4)).reshape(len(mask), self.latent_shape[0], -1).all(axis=2)
+        return known[..., : self.latent_shape[3]], tf.constant(frames[:, :, None, None, None])
+
+    def _sample(self, x, asked, fresh, sampler, times, guidance, looks, done, told) -> np.ndarray:
         """From what is seen at the first of the times to clips, step by step; see `trajectory`."""
         seen = []
         for step, (now, then) in enumerate(itertools.pairwise(times)):
@@ -599,6 +616,10 @@ class Diffusion(VideoModel):
                 x += new * tf.random.stateless_normal(tf.shape(x), key)
             else:
                 x = signal * clip + rate * noise
+            if told:
+                (latents, frames), first = told
+                x = tf.where(frames, signal * latents + rate * first, x)
+                clip = tf.where(frames, latents, clip)
             done()
             if step + 1 in looks:
                 seen.append(clip if self.autoencoder is None else self._unfolded(clip))
@@ -661,35 +682,11 @@ def _given(**values) -> dict:
 
 def _kept(made: np.ndarray, settings: dict) -> np.ndarray:
     """What was made, with the known pixels as they came."""
-    return made if settings["known"] is None else np.where(settings["mask"], settings["known"], made)
-
-
-def known_frames(clip_shape: tuple[int, int, int, int], frames: Sequence[int]) -> np.ndarray:
-    """A mask for `Diffusion.generate`: these frames are known.
-
-    Args:
-        clip_shape: (time, height, width, channels).
-        frames: their numbers, from 0, or from -1 backwards, as in [0, -1].
-
-    Returns:
-        bool (time, height, width).
-
-    Raises:
-        ValueError: for another shape, or a frame that a clip does not have.
-    """
-    clip_shape = check_clip_shape(clip_shape)
-    if not isinstance(frames, (list, tuple, range, np.ndarray)):
-        raise ValueError(f"frames is {frames!r:.60}, but a list of numbers of frames was expected, such as [0, -1].")
-    mask = np.zeros(clip_shape[:3], bool)
-    for frame in frames:
-        if (
-            isinstance(frame, bool)
-            or not isinstance(frame, (int, np.integer))
-            or not -clip_shape[0] <= frame < clip_shape[0]
-        ):
-            raise ValueError(f"frames holds {frame!r}, but numbers of a clip's {clip_shape[0]} frames were expected.")
-        mask[frame] = True
-    return mask
+    return (
+        made
+        if settings["known"] is None or settings["keep"] == "latents"
+        else np.where(settings["mask"], settings["known"], made)
+    )
 
 
 def _places(grid: tuple[int, int, int], size: int) -> np.ndarray:
