@@ -1,6 +1,6 @@
 """How well clips keep the outline of a sketch: python benchmarks/sketches.py NAME [--clips N]
 
-NAME is a preset of a `SketchAdapter` or a `SketchPainter` on a model of `Shapes`. Sketches are drawn from held-out captions; each line of the table is
+NAME is a preset of a `SketchAdapter` on a model of `Shapes`. Sketches are drawn from held-out captions; each line of the table is
 a way to make a clip for them, and tells how far the region of its first frame is the asked one (intersection over union: the mean, and
 the share of clips with 0.8 at least), how far the region of the second frame is that of the first one, which is low where a clip starts
 with a jerk, and how many clips show what the caption says. Real clips, and what is left of them behind the autoencoder, are the limits.
@@ -24,13 +24,11 @@ def ways(model, sample, regions, seed):
         painted = np.repeat(vg.painted(regions, captions)[:, None], model.clip_shape[0], axis=1)
         first = vg.known_frames(model.clip_shape, [0])
         for keep in ("pixels", "latents"):
-            yield (
-                f"painted by rule, in {keep}",
-                diffusion.generate(count, captions, seed=seed, known=painted, mask=first, keep=keep),
-            )
-    name = type(model).__name__
-    yield name, model.generate(count, captions, seed=seed, region=regions)
-    yield f"{name}, heun", model.generate(count, captions, seed=seed, region=regions, sampler="heun", steps=8)
+            told = {"known": painted, "mask": first, "keep": keep}
+            yield f"painted, kept in {keep}", diffusion.generate(count, captions, seed=seed, **told)
+        yield "... by Heun's steps", diffusion.generate(count, captions, seed=seed, sampler="heun", steps=8, **told)
+    yield "adapter", model.generate(count, captions, seed=seed, region=regions)
+    yield "adapter, heun", model.generate(count, captions, seed=seed, region=regions, sampler="heun", steps=8)
 
 
 def main():

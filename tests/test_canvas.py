@@ -30,6 +30,11 @@ def read(picture):
     return region_of(picture, 24)
 
 
+def tell(region, prompt):
+    assert prompt == SENTENCE  # checked, and without capitals or a full stop
+    return {"region": region[None]}
+
+
 @pytest.mark.parametrize(
     ("text", "strokes"),
     [
@@ -74,7 +79,7 @@ def test_the_page_has_what_the_script_looks_for():
 
 
 def test_draw_describe_generate_see_take_away(studio):
-    box = canvas.sketch_panel(studio, read)
+    box = canvas.sketch_panel(studio, read, tell)
     box.prompt.value = SENTENCE
     box.button.click()
     plain = studio.gallery[0].clip

@@ -20,7 +20,7 @@ from vidgen_tf.families.next_frame import NextFrame
 from vidgen_tf.families.normalizing_flow import FlowGAN, NormalizingFlow
 from vidgen_tf.families.optical_flow import FlowWarpGAN
 from vidgen_tf.families.physically_based import PathTracer, thrown_balls
-from vidgen_tf.families.sketch import SketchAdapter, SketchPainter
+from vidgen_tf.families.sketch_adapter import SketchAdapter
 from vidgen_tf.families.vae import VideoVAE
 from vidgen_tf.metrics import nearest
 from vidgen_tf.quiet import keras, tf
@@ -62,13 +62,13 @@ def disks(count: int) -> np.ndarray:
     return clips
 
 
-def on_diffusion(kind: type) -> keras.Model:
-    """A model on a diffusion that was not trained, but whose weights are large enough for words to be heard."""
-    diffusion = Diffusion(CLIP, ("up", "and", "down"), patch=(2, 2, 2), width=32, blocks=1, heads=2, fills=True)
+def sketch_adapter() -> SketchAdapter:
+    """A branch on a diffusion that was not trained, but whose weights are large enough for words to be heard."""
+    diffusion = Diffusion(CLIP, ("up", "and", "down"), patch=(2, 2, 2), width=32, blocks=1, heads=2)
     dice = np.random.default_rng(0)
     for weight in diffusion.trainable_variables:
         weight.assign_add(dice.normal(0, 0.1, weight.shape).astype("float32"))
-    return kind(CLIP, diffusion, width=16, blocks=1, heads=2)
+    return SketchAdapter(CLIP, diffusion, width=16, blocks=1, heads=2)
 
 
 TINY_TOKENIZER = {"patch": 3, "codes": 16, "code_size": 4, "width": 8}
@@ -186,15 +186,7 @@ FAMILIES = [
     ),
     Family(
         "sketch adapter",
-        lambda: on_diffusion(SketchAdapter),
-        disks(4),
-        np.array(["up", "down", "up and down", "down and up"]),
-        (np.array(["up", "left", "up", "down"]), np.array(["up " * 17] * 4), np.arange(4), np.array([["up"]] * 4)),
-        epochs=3, steps_to_move=2, branch=True,
-    ),
-    Family(
-        "sketch painter",
-        lambda: on_diffusion(SketchPainter),
+        sketch_adapter,
         disks(4),
         np.array(["up", "down", "up and down", "down and up"]),
         (np.array(["up", "left", "up", "down"]), np.array(["up " * 17] * 4), np.arange(4), np.array([["up"]] * 4)),

@@ -195,7 +195,8 @@ def test_a_sketch_and_a_prompt_become_a_clip_that_can_be_taken_away(lab):
         "from vidgen_tf.worlds.shapes import parse",
         f"model = vg.Diffusion({CLIP}, vg.Shapes.words, patch=(4, 8, 8), width=8, blocks=1, heads=2, jumps=0.25)\n"
         f"model = vg.SketchAdapter({CLIP}, model, width=8, blocks=1, heads=2)\n"
-        "box = sketch_panel(Studio(model, ['a red circle moves left'], check=parse), lambda drawing: vg.region_of(drawing, 24))\n"
+        "box = sketch_panel(Studio(model, ['a red circle moves left'], check=parse), lambda drawing: vg.region_of(drawing, 24),\n"
+        "    lambda region, prompt: {'region': region[None]})\n"
         "box",
         "told = __import__('ipywidgets').HTML()\n"
         "def tell(_):\n    told.value = f'enclosed: {vg.region_of(box.canvas.picture(), 24).sum():.0f} of 576'\n"

@@ -225,6 +225,21 @@ def test_regions_get_the_colors_of_their_things():
     np.testing.assert_allclose(frames[regions == 0], 0.92, atol=1e-6)
 
 
+def test_things_that_touch_are_shared_out():
+    """128 drawings by hand of two things, of which a quarter touch; 3 to 4 % came out wrong in 512 others."""
+    sample = Shapes(objects=(2,)).sample(128, 3)
+    regions = np.stack([region_of(drawing, 32) for drawing in drawn(sample.truth, 32, 3)])
+    there = sample.truth["mask"][:, 0] > 0
+    wrong = (np.abs(painted(regions, sample.captions) - sample.clips[:, 0]).max(axis=-1) > 0.6) & there
+    share = wrong.sum(axis=(1, 2)) / there.sum(axis=(1, 2))
+    assert (share > 0.2).mean() < 0.1
+
+
+def test_nothing_is_shared_out_where_nothing_is_drawn():
+    words = ["a red square moves left and a blue circle grows"]
+    np.testing.assert_array_equal(painted(np.zeros((1, 32, 32)), words, "black"), np.float32(-0.88))
+
+
 def test_a_half_covered_pixel_has_half_the_color():
     region = np.zeros((1, 32, 32))
     region[0, 10:20, 10:20], region[0, 10:20, 20] = 1, 0.5

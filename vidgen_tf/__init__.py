@@ -81,8 +81,7 @@ _HOME = {
     "TokenVideo": "families.autoregressive",
     "Diffusion": "families.diffusion",
     "known_frames": "video_model",
-    "SketchAdapter": "families.sketch",
-    "SketchPainter": "families.sketch",
+    "SketchAdapter": "families.sketch_adapter",
     "Autoencoder": "autoencoder",
     "KeypointAutoencoder": "keypoints",
     # style

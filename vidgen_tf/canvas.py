@@ -79,13 +79,15 @@ class Canvas:
         return np.asarray(picture) if strokes else None
 
 
-def sketch_panel(studio: Studio, read: Callable[[np.ndarray], np.ndarray]):
+def sketch_panel(studio: Studio, read: Callable[[np.ndarray], np.ndarray], tell: Callable[[np.ndarray, str], dict]):
     """The panel of a studio with a canvas above it: what is drawn says where, the prompt says the rest; without a drawing the
     prompt says all.
 
     Args:
-        studio: with a model whose `generate` takes a region, such as a `SketchAdapter`.
+        studio: what makes the clips.
         read: from a picture to its region (side, side) from 0 to 1, as `region_of`; raises ValueError where there is none.
+        tell: from a region and the prompt to what the model's `generate` is told for one clip, such as
+            `lambda region, prompt: {"region": region[None]}` for a `SketchAdapter`.
 
     Returns:
         The `ipywidgets.VBox` of `panel`, with the attributes `canvas` and `understood`, the region as it was read.
@@ -97,16 +99,21 @@ def sketch_panel(studio: Studio, read: Callable[[np.ndarray], np.ndarray]):
     understood = widgets.Image(format="png", width=SIDE, height=SIDE, layout=widgets.Layout(border="1px solid gray"))
     trouble = widgets.HTML()
 
-    def asked() -> dict:
+    def region_now() -> np.ndarray | None:
         picture = canvas.picture()
-        return {} if picture is None else {"region": read(picture)[None]}
+        return None if picture is None else read(picture)
+
+    def asked(prompt: str) -> dict:
+        region = region_now()
+        return {} if region is None else tell(region, prompt)
 
     def show(_=None):
-        trouble.value, region = "", np.zeros((SIDE, SIDE))
+        trouble.value, region = "", None
         try:
-            region = asked().get("region", [region])[0]
+            region = region_now()
         except ValueError as error:
             trouble.value = html.escape(str(error))
+        region = np.zeros((SIDE, SIDE)) if region is None else region
         file, grey = io.BytesIO(), Image.fromarray((255 - 255 * region).astype(np.uint8))
         grey.resize((SIDE, SIDE), Image.Resampling.NEAREST).save(file, "png")
         understood.value = file.getvalue()

@@ -108,7 +108,7 @@ class Studio:
         steps: int | None = None,
         guidance: float | None = None,
         watch: Callable[[int, int], None] | None = None,
-        asked: dict | None = None,
+        asked: Callable[[str], dict] | None = None,
     ) -> Made:
         """A clip for a prompt; it also goes into the gallery.
 
@@ -117,7 +117,8 @@ class Studio:
             seed: another one makes another clip.
             steps, guidance: with neither, as the model does it best; else by Euler's steps, as in `Diffusion.generate`.
             watch: called after each step with (how many are done, how many there are).
-            asked: what else the model's `generate` takes, for one clip, such as {"region": …}.
+            asked: called with the prompt, once it is a sentence; what else the model's `generate` takes, for one clip, such as
+                {"region": …}.
 
         Raises:
             ValueError: for an empty or overlong prompt, an unknown word, or no sentence.
@@ -137,7 +138,7 @@ class Studio:
             raise ValueError(f"{type(self.model).__name__} makes a clip in one go; leave steps and guidance out.")
         if watch is not None and hasattr(self.model, "trajectory"):
             way["watch"] = watch
-        clip = self.model.generate(1, [prompt], seed=seed, **way, **(asked or {}))[0]
+        clip = self.model.generate(1, [prompt], seed=seed, **way, **(asked(prompt) if asked else {}))[0]
         made = Made(prompt, seed, steps, guidance, clip)
         self.gallery = [made, *self.gallery][: self.kept]
         return made
@@ -152,13 +153,13 @@ def needed_widgets():
     return ipywidgets
 
 
-def panel(studio: Studio, above: Sequence = (), asked: Callable[[], dict] = dict):
+def panel(studio: Studio, above: Sequence = (), asked: Callable[[str], dict] | None = None):
     """Widgets for a studio: prompt with completions, seed, steps, guidance, progress, gallery, downloads.
 
     Args:
         studio: what does the work.
         above: more widgets, to stand first.
-        asked: called for each clip; gives what else the model's `generate` takes, as in `Studio.make`.
+        asked: called with the prompt of each clip; gives what else the model's `generate` takes, as in `Studio.make`.
 
     Returns:
         An `ipywidgets.VBox` with the attributes `prompt`, `seed`, `best`, `steps`, `guidance`, `button`, `progress`,
@@ -197,7 +198,7 @@ def panel(studio: Studio, above: Sequence = (), asked: Callable[[], dict] = dict
         button.disabled, progress.value, answer.value = True, 0, ""
         try:
             way = {} if best.value else {"steps": steps.value, "guidance": guidance.value}
-            studio.make(prompt.value, seed.value, watch=watch, asked=asked(), **way)
+            studio.make(prompt.value, seed.value, watch=watch, asked=asked, **way)
             gallery.children = [_card(widgets, made) for made in studio.gallery]
         except (ValueError, OSError) as error:
             answer.value = f"<b>{html.escape(str(error))}</b>"

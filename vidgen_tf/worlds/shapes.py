@@ -448,7 +448,7 @@ def _draw(part: dict, step: np.ndarray, clips: np.ndarray) -> None:
             here = np.flatnonzero(part["shape"][:, thing] == shape)
             if len(here):
                 turned = _turn(offset[here, :, thing], step[here, :, thing])
-                cover[here] = _coverage(shape, *turned, part["radius"][here, :, thing, None, None])
+                cover[here] = covered(shape, *turned, part["radius"][here, :, thing, None, None])
         solid = cover > 0.5
         np.copyto(part["mask"], thing + 1, where=solid)
         _add_flow(part, thing, offset[:, 1:, thing], step[:, :-1, thing] - step[:, 1:, thing], solid[:, 1:])
@@ -470,7 +470,7 @@ def _turn(offset: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return across, down
 
 
-def _coverage(shape: int, x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np.ndarray:
+def covered(shape: int, x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """How much of each pixel the shape covers, 0 to 1; a product is "and": inside of every edge."""
     if shape == CIRCLE:
         return _inside(np.sqrt(x * x + y * y) - radius)

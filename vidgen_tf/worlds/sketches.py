@@ -22,13 +22,14 @@ from vidgen_tf.worlds.shapes import (
     BACKGROUNDS,
     CIRCLE,
     GRAYS,
-    MIN_FRAMES,
+    GROWTH,
+    MOTIONS,
     PALETTE,
+    RADII,
     REACH,
     SQUARE,
     TRIANGLE,
-    Shapes,
-    agrees,
+    covered,
     labels_of,
 )  # fmt: skip
 
@@ -40,6 +41,8 @@ PEN = 8  # ink that is thicker than this is no line, in its pixels
 INK = 0.35  # what differs from the paper by less than this part of the most is paper
 LEAST = 16  # pixels; what is smaller is a speck
 NEARLY = 0.95  # of all that can be enclosed
+PLACES = 16  # at which a thing is tried
+FOLDS = (1, 4, 3, 4)  # turns of a shape that look alike, by SHAPES
 
 
 # -------------------------------------------------------------------------------------------------- drawing
@@ -263,8 +266,8 @@ def _shared(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
 def painted(regions: np.ndarray, captions: Sequence[str], ground: str = "gray") -> np.ndarray:
     """First frames in which regions have the colours that the captions say: the simplest way from a sketch to a picture.
 
-    Where a caption speaks of two things, the parts of the region are told apart by form and size; things that touch are one part
-    and get one colour.
+    Where a caption speaks of two things, the region is shared out between them by laying both on it, in the forms and about the sizes
+    that the caption says.
 
     Args:
         regions: (n, side, side) from 0 to 1, as `region_of` gives them.
@@ -283,20 +286,63 @@ def painted(regions: np.ndarray, captions: Sequence[str], ground: str = "gray") 
             f"regions has shape {regions.shape}, with {len(labels['count'])} captions and the ground {ground!r:.40}, but (n, "
             f"side, side), as many captions, and one of {', '.join(BACKGROUNDS)} were expected."
         )
-    tries = np.full((2, *regions.shape, 3), GRAYS[BACKGROUNDS.index(ground)], np.float32)  # (order of colours, n, …)
-    for clip, region in enumerate(regions):
-        for frame, color in zip(tries[:, clip], (labels["color"][clip], labels["color"][clip, ::-1]), strict=True):
-            for part, ink in zip(_parts(region, labels["count"][clip]), PALETTE[color[color >= 0]], strict=False):
-                frame += part[..., None] * (ink - frame)
-    found = [Shapes(MIN_FRAMES, regions.shape[1]).read(np.repeat(each[:, None], MIN_FRAMES, axis=1)) for each in tries]
-    right = [sum(agrees(labels, reading, ("color", label)) + 0 for label in ("shape", "size")) for reading in found]
-    return np.where((right[1] > right[0])[:, None, None, None], tries[1], tries[0])
+    frames = np.full((*regions.shape, 3), GRAYS[BACKGROUNDS.index(ground)], np.float32)
+    for clip, (frame, region) in enumerate(zip(frames, regions, strict=True)):
+        inks = PALETTE[labels["color"][clip]]
+        second = _second(region, *(labels[name][clip] for name in ("shape", "size", "motion")))[..., None]
+        frame += region[..., None] * (inks[0] + second * (inks[1] - inks[0]) - frame)
+    return frames
 
 
-def _parts(region: np.ndarray, count: int) -> list[np.ndarray]:
-    """The region as one map (side, side) for each of so many things, the largest first, or as one where they touch."""
-    strokes = sorted(_strokes(region > 0.5), key=lambda stroke: -stroke.sum())[:2] if count > 1 else []
-    if len(strokes) < 2:
-        return [region]
-    near = _shared(strokes[0], strokes[1])
-    return [region * near, region * (1 - near)]
+def _second(region: np.ndarray, shapes: np.ndarray, sizes: np.ndarray, motions: np.ndarray) -> np.ndarray:
+    """Which pixels belong to the second of two things, (side, side) of 0 and 1; none if there is one thing only.
+
+    Both are laid on the region as they should look, upright or turned, in many places; the two that cover it best together, and
+    nothing else, are taken. A pixel belongs to the one that covers it, the second where both do, for it lies before the first one,
+    and the nearer one, in radii, where none does.
+    """
+    side = len(region)
+    if shapes[1] < 0 or not region.any():
+        return np.zeros((side, side), np.float32)
+    y, x = np.mgrid[:side, :side].astype(np.float32)
+    fits = []
+    for shape, size, motion in zip(shapes, sizes, motions, strict=True):
+        covers = []  # (places, side, side), distance in radii, and how well each lies within the region
+        for radius in RADII[shape, size] * side * _scales(motion):
+            for turn in np.linspace(
+                0, 2 * np.pi / FOLDS[shape], 4 if MOTIONS[motion] == "rotates" else 1, endpoint=False
+            ):
+                covers.append(_laid(region, shape, radius, turn, x, y))
+        cover, far, fit = (np.concatenate(part) for part in zip(*covers, strict=True))
+        best = np.argsort(-fit)[:PLACES]
+        fits.append((cover[best], far[best]))
+    (first, first_far), (second, second_far) = fits
+    both = np.maximum(first[:, None], second[None])  # (places, places, side, side)
+    same = np.minimum(both, region).sum(axis=(2, 3)) / np.maximum(both, region).sum(axis=(2, 3))
+    a, b = np.unravel_index(same.argmax(), same.shape)
+    return np.where(second[b] > 0.5, 1, np.where(first[a] > 0.5, 0, second_far[b] < first_far[a])).astype(np.float32)
+
+
+def _scales(motion: int) -> np.ndarray:
+    """Sizes that a thing of such a motion may have in the first frame, in radii of its nominal one."""
+    start = {"grows": 1 - GROWTH, "shrinks": 1 + GROWTH}.get(MOTIONS[motion], 1.0)
+    return start * np.array([0.85, 1.0, 1.15])
+
+
+def _laid(region, shape, radius, turn, x, y) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A shape laid on the places of the region where it fits best: how it covers pixels (places, side, side), how far these are
+    from its middle, in radii, and how well it fits, (places,): what of it lies within the region, less half of what is filled
+    right around it."""
+    from skimage.feature import peak_local_max
+
+    middle = len(region) // 2
+    x, y = x - middle, y - middle
+    turned = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
+    shown, wide = (covered(shape, *turned, np.float32(size)) for size in (radius, 1.4 * radius))
+    ring = wide - shown
+    kernel = shown / shown.sum() - 0.5 * ring / ring.sum()
+    fit = np.fft.irfft2(np.fft.rfft2(region) * np.conj(np.fft.rfft2(kernel)), region.shape)
+    shifts = peak_local_max(fit, min_distance=1, num_peaks=PLACES, exclude_border=False)  # round the border
+    moved = [[np.roll(part, shift, axis=(0, 1)) for part in (shown, np.hypot(x, y) / radius)] for shift in shifts]
+    cover, far = (np.stack(part) for part in zip(*moved, strict=True))
+    return cover, far, fit[tuple(shifts.T)]

@@ -5,7 +5,7 @@ import pytest
 from conftest import refuses
 
 from vidgen_tf.families.diffusion import Diffusion
-from vidgen_tf.families.sketch import SketchAdapter, SketchPainter
+from vidgen_tf.families.sketch_adapter import SketchAdapter
 from vidgen_tf.metrics import intersection_over_union
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.worlds.shapes import Shapes
@@ -137,82 +137,6 @@ def test_a_branch_learns_where_things_are_asked_for():
     after = intersection_over_union(found(region=regions), regions).mean()
     assert before < 0.25  # as by chance
     assert after > before + 0.2  # 0.18 and 0.47 when this was written; it goes on with more steps
-
-
-# ------------------------------------------------------------------------------------------------ painting
-
-
-def painter(model=None, **options) -> SketchPainter:
-    return SketchPainter(CLIP, model or diffusion(fills=True), **({"width": 16, "blocks": 1, "heads": 2} | options))
-
-
-def test_what_is_painted_is_ink_on_a_ground():
-    """Where the region is 0 there is the ground, where it is 1 there is ink, and between them a mixture."""
-    model, region = shaken(painter(ground=-0.25)), np.zeros((2, 8, 8), np.float32)
-    region[:, 2:5, 2:5], region[:, 5, 2:5] = 1, 0.5
-    full = model.paint(region, ["left", "right"])
-    assert full.shape == (2, 8, 8, 1)
-    np.testing.assert_allclose(full[:, :2], -0.25, atol=1e-6)
-    said = model.inputs_of(tf.constant(region[..., None]), model.numbers_of(tf.constant(["left", "right"]), 2))
-    ink = model.adapter(said).numpy()
-    np.testing.assert_allclose(full[:, 2:5, 2:5], ink[:, 2:5, 2:5], atol=1e-5)
-    np.testing.assert_allclose(full[:, 5, 2:5], (ink[:, 5, 2:5] - 0.25) / 2, atol=1e-5)
-    assert np.abs(full[0] - full[1]).max() > 1e-4  # words are heard
-
-
-def test_the_loss_of_a_painter_counts_the_region_alone():
-    model, (clips, words) = shaken(painter()), squares(6)
-    loss = float(model.losses_of(clips, tf.constant(words), False)["loss"])
-    region = model.regions_of(tf.constant(clips)).numpy()
-    ink = model.adapter(model.inputs_of(tf.constant(region), model.numbers_of(tf.constant(words), 6))).numpy()
-    assert loss == pytest.approx((region * np.abs(ink - clips[:, 0])).sum() / region.sum(), rel=1e-4)
-    far = clips.copy()
-    far[:, 1:] = 0  # what happens later is not painted
-    assert loss == pytest.approx(float(model.losses_of(far, tf.constant(words), False)["loss"]), rel=1e-6)
-
-
-def test_a_painter_learns_which_word_says_the_color():
-    keras.utils.set_random_seed(0)
-    clips, words = squares(128)
-    clips[words == "left", 0] *= -1  # what goes left is dark on bright
-    model = painter(width=16, wobble=0.3)
-    model.compile(keras.optimizers.Adam(1e-2))
-    model.fit(clips, words, batch_size=32, epochs=12, verbose=0)
-    asked, said = squares(16, seed=1)
-    region = model.regions_of(tf.constant(asked)).numpy()[..., 0]
-    inside = (model.paint(region, list(said))[..., 0] * region).sum(axis=(1, 2)) / region.sum(axis=(1, 2))
-    np.testing.assert_allclose(inside, np.where(said == "left", -0.8, 0.8), atol=0.25)
-
-
-def test_clips_begin_with_what_was_painted_and_the_diffusion_stays_as_it_is():
-    model = shaken(painter(shaken(diffusion(fills=True))))
-    before, region = values_of(model.diffusion), np.zeros((2, 8, 8), np.float32)
-    region[:, 2:5, 2:5] = 1
-    made = model.generate(2, ["left", "right"], seed=1, steps=4, region=region)
-    np.testing.assert_allclose(made[:, 0], model.paint(region, ["left", "right"]), atol=1e-5)
-    np.testing.assert_array_equal(
-        model.generate(2, ["left", "right"], seed=1, steps=4),
-        model.diffusion.generate(2, ["left", "right"], seed=1, steps=4),
-    )
-    model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
-    clips, words = squares(8)
-    model.fit(clips, words, batch_size=4, verbose=0)
-    for old, new in zip(before, values_of(model.diffusion), strict=True):
-        np.testing.assert_array_equal(old, new)
-
-
-def test_a_painter_needs_a_model_that_completes_clips():
-    with refuses("fills"):
-        painter(diffusion())
-    with refuses("ground"):
-        painter(ground=-2)
-
-
-def test_a_saved_painter_paints_the_same(tmp_path):
-    model, region = shaken(painter(ground=0.5)), np.ones((1, 8, 8), np.float32)
-    model.save(tmp_path / "painter.keras")
-    again = keras.models.load_model(tmp_path / "painter.keras")
-    np.testing.assert_array_equal(again.paint(region, ["left"]), model.paint(region, ["left"]))
 
 
 # ------------------------------------------------------------------------------------------------ regions
