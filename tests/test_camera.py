@@ -80,6 +80,18 @@ def test_what_enters_a_frame_that_is_not_square_was_not_seen(tall):
     assert np.abs(flow[:, 3:] - [3, 0]).mean() < 0.3
 
 
+@pytest.mark.parametrize("tall", [False, True])
+def test_what_stretches_in_a_frame_that_is_not_square_is_seen_to_its_far_end(tall):
+    """Its left border stays, and what is farther to the right goes farther, up to three pixels."""
+    waves = Image.fromarray(np.random.default_rng(0).uniform(-0.9, 0.9, (9, 18)).astype(np.float32))
+    frames = [np.asarray(waves.resize((width, 24), Image.Resampling.BICUBIC))[:, :48] for width in (48, 51)]
+    clip = np.stack(frames).clip(-1, 1)
+    flow, seen = estimate_flow((clip.transpose(0, 2, 1) if tall else clip)[None, ..., None])
+    flow, seen = (flow[0, 0].transpose(1, 0, 2)[..., ::-1], seen[0, 0].T) if tall else (flow[0, 0], seen[0, 0])
+    assert seen[:, 36:].mean() > 0.9
+    assert np.abs(flow[..., 0] - 3 * np.arange(48) / 51).mean() < 0.3
+
+
 def test_all_photographs_are_there():
     world = MovingCamera(frames=1, size=16)
     assert world.names == tuple(PHOTOGRAPHS)
