@@ -1,7 +1,9 @@
 """The world of a moving camera, and optical flow estimated from pixels: truth against pixels and against each other."""
 
 import numpy as np
+import pytest
 from conftest import noise, refuses
+from PIL import Image
 
 from vidgen_tf.flow_estimation import estimate_flow
 from vidgen_tf.metrics import endpoint_error, warping_error
@@ -60,6 +62,34 @@ def test_a_still_clip_has_no_flow_and_all_was_seen():
     assert flow.dtype == np.float32
     np.testing.assert_allclose(flow, 0, atol=1e-6)
     assert seen.all()
+
+
+@pytest.mark.parametrize("tall", [False, True])
+def test_what_enters_a_frame_that_is_not_square_was_not_seen(tall):
+    """A picture of 24 × 51 pixels, of which a window of 48 goes three to the left, so that all in it goes to the right."""
+    waves = np.random.default_rng(0).uniform(-0.9, 0.9, (9, 18)).astype(np.float32)
+    wide = np.asarray(Image.fromarray(waves).resize((51, 24), Image.Resampling.BICUBIC)).clip(-1, 1)
+    clip = np.stack([wide[:, 3:], wide[:, :-3]])
+    flow, seen = estimate_flow((clip.transpose(0, 2, 1) if tall else clip)[None, ..., None])
+    flow, seen = flow[0, 0], seen[0, 0]
+    if tall:
+        flow, seen = flow.transpose(1, 0, 2)[..., ::-1], seen.T
+    assert not seen[:, :2].any()
+    assert seen[:, 2].mean() < 0.5  # some come from the very edge
+    assert seen[:, 3:].mean() > 0.9
+    assert np.abs(flow[:, 3:] - [3, 0]).mean() < 0.3
+
+
+@pytest.mark.parametrize("tall", [False, True])
+def test_what_stretches_in_a_frame_that_is_not_square_is_seen_to_its_far_end(tall):
+    """Its left border stays, and what is farther to the right goes farther, up to three pixels."""
+    waves = Image.fromarray(np.random.default_rng(0).uniform(-0.9, 0.9, (9, 18)).astype(np.float32))
+    frames = [np.asarray(waves.resize((width, 24), Image.Resampling.BICUBIC))[:, :48] for width in (48, 51)]
+    clip = np.stack(frames).clip(-1, 1)
+    flow, seen = estimate_flow((clip.transpose(0, 2, 1) if tall else clip)[None, ..., None])
+    flow, seen = (flow[0, 0].transpose(1, 0, 2)[..., ::-1], seen[0, 0].T) if tall else (flow[0, 0], seen[0, 0])
+    assert seen[:, 36:].mean() > 0.9
+    assert np.abs(flow[..., 0] - 3 * np.arange(48) / 51).mean() < 0.3
 
 
 def test_all_photographs_are_there():

@@ -67,6 +67,18 @@ def test_strokes_become_a_picture():
     assert drawn.screen.value != before  # so that the browser makes the canvas anew
 
 
+def test_a_tap_leaves_a_dot_and_a_stroke_is_as_wide_as_the_pen():
+    drawn = canvas.Canvas()
+    drawn.strokes.value = "50,50\n"
+    ink = drawn.picture() < 128
+    assert ink[50, 50]
+    assert canvas.PEN**2 / 2 < ink.sum() < 1.6 * canvas.PEN**2
+    drawn.strokes.value = "64,64 192,64\n100,100 100,200\n"
+    ink = drawn.picture() < 128
+    assert ink[:90, 128].sum() == ink[150, :128].sum() == canvas.PEN
+    assert ink[64, :].sum() == pytest.approx(192 - 64 + canvas.PEN, abs=2)  # with its round ends
+
+
 def test_the_page_has_what_the_script_looks_for():
     drawn = canvas.Canvas()
     assert "vidgen-canvas" in drawn.box._dom_classes

@@ -8,6 +8,7 @@ import pytest
 from conftest import noise, refuses, steps
 
 from vidgen_tf.clips import check_clips, write_clip
+from vidgen_tf.flow_estimation import estimate_flow
 from vidgen_tf.worlds import Sample, World, footage
 from vidgen_tf.worlds.footage import DATA, SOURCES, Films, Footage
 
@@ -255,12 +256,32 @@ def test_films_are_windows_of_all_their_clips_with_an_estimated_flow():
         assert caption == whole.caption
     flow, seen = sample.truth["flow"], sample.truth["seen"]
     assert (flow.shape, seen.shape) == ((12, 2, 16, 16, 2), (12, 2, 16, 16))
-    read = world.read(sample.clips[:2])
-    np.testing.assert_array_equal(read["flow"], flow[:2])
-    np.testing.assert_array_equal(read["seen"], seen[:2])
+    read = world.read(sample.clips)
+    np.testing.assert_array_equal(read["flow"], flow)
+    np.testing.assert_array_equal(read["seen"], seen)
     batch, truth = next(iter(world.dataset(4, 1, truth=("flow", "seen"))))
     assert batch.shape == (4, 3, 16, 16, 3)
     assert truth["seen"].dtype == bool
+
+
+def test_films_do_not_share_the_flow_of_moments_with_the_same_number():
+    world = Films(("bunny", "box"), frames=2, size=16)
+    first = {}
+    for number in range(2):
+        found, wanted = world._flow(number, 3), estimate_flow(world.films[number].clip[None, 3:5])
+        np.testing.assert_array_equal(found[0], wanted[0][0, 0])
+        first[number] = found[0]
+    assert np.abs(first[0] - first[1]).max() > 0.1
+
+
+def test_the_first_and_the_last_window_of_each_film_come():
+    world = Films(("bunny", "box"), frames=30, size=16, part="test")
+    world._flow = lambda number, first: (0, True)  # it is not asked for here
+    truth = world.sample(400, 0).truth
+    for number, name in enumerate(world.names):
+        source = SOURCES[name]
+        starts = truth["frame"][truth["source"] == number, 0]
+        assert (starts.min(), starts.max()) == (source.train, source.frames - 30)
 
 
 def test_films_refuse_what_cannot_be():

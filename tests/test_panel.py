@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from conftest import refuses
+from conftest import refuses, steps
 from PIL import Image
 
 from vidgen_tf import Bouncer, Diffusion, Shapes, panel
@@ -38,6 +38,19 @@ def test_steps_and_guidance_are_heeded(studio, model):
     made = studio.make(SENTENCES[0], 3, steps=5, guidance=3.0)
     again = model.generate(1, [SENTENCES[0]], seed=3, sampler="euler", steps=5, guidance=3.0)
     np.testing.assert_array_equal(made.clip, again[0])
+
+
+def test_steps_without_guidance_are_those_of_euler():
+    model = Diffusion(CLIP, Shapes.words, patch=(4, 8, 8), width=8, blocks=1, heads=2, jumps=0.25)
+    dice = np.random.default_rng(0)
+    for weight in model.trainable_variables:  # so that the number of steps makes a difference
+        weight.assign_add(dice.normal(0, 0.2, weight.shape).astype("float32"))
+    made = panel.Studio(model).make(SENTENCES[0], 3, steps=5).clip
+    ways = {"sampler": "euler", "steps": 5}, {"sampler": "euler", "steps": 6}, {}
+    right, *wrong = (model.generate(1, [SENTENCES[0]], seed=3, **way)[0] for way in ways)
+    np.testing.assert_array_equal(made, right)
+    for other in wrong:
+        assert np.abs(made - other).max() > 1e-3
 
 
 def test_each_step_is_told(studio):
@@ -88,6 +101,20 @@ def test_a_clip_can_be_taken_away(studio, kind, starts):
             assert (picture.n_frames, picture.size) == (CLIP[0], CLIP[1:3])
     with refuses("kind", "'avi'"):
         made.file("avi")
+
+
+def test_a_file_is_as_fast_as_its_clip():
+    for fps, duration in ((5, 200), (10, 100)):
+        made = panel.Made("a", 0, None, None, steps(3, channels=3), fps)
+        with Image.open(io.BytesIO(made.file("gif"))) as picture:
+            assert picture.info["duration"] == duration
+
+
+def test_a_card_shows_the_prompt_as_it_was_written():
+    made = panel.Made("<b>", 3, None, None, steps(3, channels=3))
+    told = panel._card(panel.needed_widgets(), made).children[1].value
+    assert "&lt;b&gt;<br>seed 3" in told
+    assert "<b>" not in told
 
 
 def test_a_model_must_take_sentences():

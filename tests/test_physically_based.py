@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from conftest import refuses
 
+from vidgen_tf.denoiser import Denoiser
 from vidgen_tf.families.physically_based import PathTracer, thrown_balls
-from vidgen_tf.path_tracing import developed, radiance
+from vidgen_tf.path_tracing import developed, features, radiance
 from vidgen_tf.quiet import keras
 from vidgen_tf.scenes import Box, Camera, Pyramid, Rectangle, Scene, Sphere, floor, pack
 from vidgen_tf.worlds.scenes import scenes_of
@@ -22,6 +23,24 @@ def test_a_frame_is_the_developed_light_of_its_moment():
         light = radiance(pack(scene, 3), frame, height=8, width=8, samples=256, seed=9)
         assert np.abs(clip[frame] - developed(light, 0.7)).mean() < 0.03
     assert np.abs(clip[0] - clip[2]).max() > 0.1
+
+
+def test_a_denoiser_cleans_the_light_of_each_frame_before_it_is_developed():
+    scene, denoiser = thrown_balls(3, 1), Denoiser(4, 1, 1, seed=2)
+    output = denoiser.chooser.layers[-1]
+    dice = np.random.default_rng(0)
+    output.set_weights([dice.normal(0, 1, weights.shape) for weights in output.get_weights()])
+    plain, tracer = (PathTracer(CLIP, samples=2, denoiser=one) for one in (None, denoiser))
+    arrays = pack(scene, 3)
+    own = int(np.random.SeedSequence([5, 0]).generate_state(1, np.uint64)[0] >> 1)  # the seed of the first clip
+    made, noisy = (each.generate(1, [scene], seed=5)[0] for each in (tracer, plain))
+    for frame in range(3):
+        light = plain.light(arrays, frame, own).numpy()
+        np.testing.assert_array_equal(noisy[frame], developed(light, scene.exposure))
+        seen = features(arrays, frame, height=8, width=8, samples=4, seed=own).numpy()
+        clean = denoiser.clean(light[None], seen[None])[0]
+        np.testing.assert_allclose(made[frame], developed(clean, scene.exposure), atol=1e-5)
+        assert np.abs(made[frame] - noisy[frame]).max() > 0.05
 
 
 def test_clips_of_one_call_are_those_of_single_calls_and_have_noise_of_their_own():
@@ -115,6 +134,40 @@ def test_the_same_seed_places_things_in_the_same_way():
         one, again, other = (pack(scenes_of(["a red ball bounces"], seed=s)[0], 16)[name] for s in (0, 0, 1))
         np.testing.assert_array_equal(one, again)
         assert name == "solid_position" or not np.array_equal(one, other)
+
+
+def places_of(caption: str, seed: int) -> list[np.ndarray]:
+    """Where the things of a caption are, each (16, 3)."""
+    return [thing.position for thing in scenes_of([caption], seed=seed)[0].things[1:-1]]
+
+
+@pytest.mark.parametrize("motion", ["moves left", "moves right", "moves up", "circles", "grows", "bounces"])
+def test_a_seed_decides_where_things_are_but_not_where_they_go_left_or_right(motion):
+    one, other = (np.stack(places_of(f"a red ball {motion} and a blue cube {motion}", seed)) for seed in (0, 1))
+    assert np.array_equal(one, other) == (motion in ("moves left", "moves right"))
+
+
+@pytest.mark.parametrize(
+    "motion", ["moves left", "moves right", "moves up", "moves down", "circles", "grows", "bounces"]
+)
+def test_two_things_keep_to_lanes_of_their_own(motion):
+    axis = 2 if motion in ("moves left", "moves right") else 0  # in depth, or side by side
+    for seed in range(3):
+        first, second = places_of(f"a red ball {motion} and a blue cube {motion}", seed)
+        lanes = np.array([first[0, axis], second[0, axis]])
+        if motion == "circles":
+            lanes = np.array([first[:, axis].mean(), second[:, axis].mean()])  # the middle of the round
+        np.testing.assert_allclose(lanes, [0.95, -0.95], atol=1e-6 if axis == 2 else 0.2)
+
+
+def test_what_circles_goes_either_way_round():
+    ways = set()
+    for seed in range(8):
+        (path,) = places_of("a red ball circles", seed)
+        angle = np.unwrap(np.arctan2(*(path - path.mean(axis=0)).T[1::-1]))
+        np.testing.assert_allclose(np.abs(np.diff(angle)), 2 * np.pi / 16, rtol=1e-6)
+        ways.add(int(np.sign(angle[-1] - angle[0])))
+    assert ways == {-1, 1}
 
 
 def test_what_is_rendered_is_read_as_what_was_asked_for():

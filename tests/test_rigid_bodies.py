@@ -108,6 +108,24 @@ def test_turning_is_a_rotation_by_spin_times_time():
     np.testing.assert_array_equal(motion.turn[0, 0], np.eye(3))
 
 
+def test_turns_about_two_axes_follow_each_other():
+    """A ball that spins about the vertical falls to a rough floor, from which on it also turns about another axis."""
+    motion = one((0, 0.9, 0), (3, 0, 0), spin=[[0, 5, 0]], friction=0.5, restitution=0.9, frames=40, fps=100)
+    spin, turn = motion.spin[:, 0], motion.turn[:, 0]
+    last, first = 20, 36  # frames before and after it bounced
+    np.testing.assert_array_equal(spin[: last + 1], [[0, 5, 0]] * (last + 1))
+    np.testing.assert_array_equal(spin[first:], spin[-1:].repeat(40 - first, 0))
+    assert spin[-1, 2] < -1
+    cosine, sine = np.cos(5 * motion.time[last]), np.sin(5 * motion.time[last])
+    np.testing.assert_allclose(turn[last], [[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]], atol=1e-9)
+    angle = np.linalg.norm(spin[-1]) * (motion.time[-1] - motion.time[first])
+    x, y, z = spin[-1] / np.linalg.norm(spin[-1])
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    later = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    assert np.abs(later @ turn[first] - turn[first] @ later).max() > 0.05
+    np.testing.assert_allclose(turn[-1], later @ turn[first], atol=1e-9)  # the later turn stands on the left
+
+
 def test_a_finer_grid_of_frames_shows_the_same_motion():
     coarse, fine = (one((0, 2, 0), (1, 0, 0), frames=frames, fps=fps) for frames, fps in ((10, 10), (91, 100)))
     np.testing.assert_allclose(coarse.position, fine.position[::10], atol=2e-3)

@@ -6,6 +6,7 @@ from conftest import refuses
 
 from vidgen_tf.families.diffusion import Diffusion
 from vidgen_tf.families.sketch_adapter import SketchAdapter
+from vidgen_tf.layers import folded
 from vidgen_tf.metrics import intersection_over_union
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.worlds.shapes import Shapes
@@ -90,6 +91,53 @@ def test_the_loss_is_that_of_the_diffusion():
     assert float(branch.losses_of(clips, tf.constant(words), True)["denoising"]) == pytest.approx(
         float(model.losses_of(clips, tf.constant(words), True)["loss"]), rel=1e-6
     )
+
+
+def test_in_training_regions_are_bent_by_other_dice_than_the_noise_and_nothing_is_known(monkeypatch):
+    branch, seen = adapter(shaken(diffusion(fills=True)), wobble=1.0), {}
+    clips, words = squares(5)
+    read, loss_of = branch.read, branch.diffusion.loss_of
+
+    def read_spied(regions, words):
+        seen["regions"] = regions.numpy()
+        return read(regions, words)
+
+    def loss_spied(clips, condition, seed, training, control, latents, known):
+        seen.update(seed=seed.numpy(), known=known.numpy())
+        return loss_of(clips, condition, seed, training, control, latents, known)
+
+    monkeypatch.setattr(branch, "read", read_spied)
+    monkeypatch.setattr(branch.diffusion, "loss_of", loss_spied)
+    plain = branch.regions_of(tf.constant(clips)).numpy()
+    nothing = branch.diffusion.known_of(tf.zeros(clips.shape), tf.zeros((*clips.shape[:-1], 1))).numpy()
+    branch.compile(run_eagerly=True)
+    for training in (False, True):
+        branch.losses_of(clips, tf.constant(words), training)
+        np.testing.assert_array_equal(seen["known"], nothing)
+        assert (np.abs(seen["regions"] - plain).max(axis=(1, 2, 3)) > 0.05).all() == training
+    same = branch.regions_of(tf.constant(clips), tf.constant(seen["seed"])).numpy()
+    assert np.abs(seen["regions"] - same).max() > 0.05
+
+
+def test_the_guess_is_of_the_clip_one_token_a_block(monkeypatch):
+    branch = shaken(adapter())
+    clips, words = squares(3)
+    blocks = folded(branch.diffusion.latents_of(tf.constant(clips)), branch.diffusion.patch).numpy()
+    right = {"control": tf.zeros((3, *branch.diffusion.control_shape)), "guess": tf.constant(blocks.reshape(3, 16, -1))}
+    numbers = branch.vocabulary.numbers(tf.constant(words), 3)
+    said = branch.read(branch.regions_of(tf.constant(clips)), numbers)["guess"].numpy()
+    assert said.shape == (3, 16, 16)
+    wanted = np.square(said - blocks.reshape(said.shape)).mean()
+    assert float(branch.losses_of(clips, tf.constant(words), False)["guess"]) == pytest.approx(wanted, rel=1e-5)
+    monkeypatch.setattr(branch, "read", lambda regions, words: right)
+    assert float(branch.losses_of(clips, tf.constant(words), False)["guess"]) == 0
+    # the layer sees tokens one by one, so what the last of them becomes is the last block
+    tokens = keras.Model(branch.adapter.inputs, branch.adapter.get_layer("guess").input)
+    inputs = {"region": branch.regions_of(tf.constant(clips))}
+    inputs["read"] = branch.diffusion.denoiser.get_layer("text_encoder")(numbers)
+    found = tokens(inputs).numpy()
+    assert found.shape[1] == branch.diffusion.control_shape[1]
+    np.testing.assert_allclose(branch.adapter.get_layer("guess")(found[:, -16:]), said, rtol=1e-4, atol=1e-5)
 
 
 def test_control_is_added_to_the_tokens_of_its_block():

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from conftest import refuses
 from PIL import Image, ImageDraw
+from skimage.measure import label
 
 from vidgen_tf.metrics import intersection_over_union
 from vidgen_tf.worlds.shapes import COLORS, PALETTE, Shapes
-from vidgen_tf.worlds.sketches import SIDE, drawn, outlines_of, painted, region_of
+from vidgen_tf.worlds.sketches import SIDE, _by_hand, drawn, outlines_of, painted, region_of
 
 WORLD = Shapes()
 
@@ -80,6 +81,62 @@ def test_a_steady_hand_draws_the_outline_and_an_unsteady_one_goes_astray(sample)
     assert 0.01 < errors[0] < 0.7 * errors[1]
 
 
+def test_the_frame_asked_for_is_drawn(sample):
+    steady = drawn(sample.truth, 32, 0, frame=9, wobble=0, gap=0, thickness=(2, 2))
+    far = []
+    for frame in (9, 0):
+        for picture, curves in zip(steady, outlines_of(sample.truth, frame), strict=True):
+            ink = (np.argwhere(picture < 128)[:, ::-1] + 0.5) / 4
+            lines = np.concatenate([along(curve) for curve in curves])
+            far.append(np.linalg.norm(ink[:, None] - lines[None], axis=2).min(axis=1).max())
+    assert max(far[:24]) < 0.75
+    assert np.median(far[24:]) > 1.5  # things have moved since the first frame
+
+
+def test_ink_is_as_thick_as_the_pen(sample):
+    thin, thick = (
+        (255.0 - drawn(sample.truth, 32, 4, wobble=0, gap=0, thickness=(pen, pen))).sum(axis=(1, 2)) / 255
+        for pen in (1, 6)
+    )
+    long = [
+        sum(np.linalg.norm(np.roll(curve, -1, axis=0) - curve, axis=1).sum() for curve in curves) * 4
+        for curves in outlines_of(sample.truth)
+    ]
+    assert np.median(thin / long) == pytest.approx(1, rel=0.25)
+    assert np.median(thick / long) == pytest.approx(6, rel=0.25)
+    spread = drawn(sample.truth, 32, 4, wobble=0, gap=0, thickness=(1, 6))
+    spread = (255.0 - spread).sum(axis=(1, 2)) / 255
+    assert (spread >= 0.99 * thin).all()
+    assert (spread <= 1.01 * thick).all()
+    assert np.ptp(spread / long) > 2
+
+
+def test_the_ends_of_a_line_are_as_far_apart_as_the_gap_says():
+    truth = Shapes(objects=(1,)).sample(24, 1).truth
+    closed = {
+        gap: sum(
+            label(picture > 200, connectivity=1).max() > 1  # paper within, apart from that around
+            for picture in drawn(truth, 32, 2, wobble=0, gap=gap, thickness=(2, 2))
+        )
+        for gap in (0, 4)
+    }
+    assert closed[0] == 24
+    assert closed[4] <= 6  # where chance made the gap small
+    circle = outlines_of(WORLD.render(["a large red circle moves left"], 0).truth)[0][0]
+    length, radius = _length(circle), _length(circle) / (2 * np.pi)
+    for gap in (1.0, 4.0):
+        line = _by_hand(circle, 0, gap, np.random.default_rng(0))
+        chord = 2 * radius * np.sin(gap / (2 * radius))
+        assert np.linalg.norm(line[0] - line[-1]) == pytest.approx(chord, rel=0.03)
+        assert _length(line, closed=False) == pytest.approx(length - gap, rel=0.01)
+
+
+def _length(curve: np.ndarray, closed: bool = True) -> float:
+    """Of a line, or of one that goes back to where it began."""
+    ends = np.concatenate([curve, curve[:1]]) if closed else curve
+    return np.linalg.norm(np.diff(ends, axis=0), axis=1).sum()
+
+
 def along(curve: np.ndarray) -> np.ndarray:
     shares = np.linspace(0, 1, 40)[:, None]
     return np.concatenate([a + shares * (b - a) for a, b in zip(curve, np.roll(curve, -1, axis=0), strict=True)])
@@ -129,6 +186,31 @@ def test_strokes_that_enclose_something_together_belong_together():
     sides = [(40, 60), (140, 60)], [(144, 64), (144, 120)], [(140, 124), (44, 124)], [(40, 120), (40, 66)]
     found = region_of(pen(*sides))
     assert intersection_over_union(found[None], square(0.2, 0.3, 0.72, 0.62)[None])[0] > 0.88
+
+
+def ring(picture: np.ndarray, first: int, last: int, width: int) -> np.ndarray:
+    """Ink between a square of pixels and a smaller one, `width` from its border."""
+    picture[first:last, first:last] = 0
+    picture[first + width : last - width, first + width : last - width] = 255
+    return picture
+
+
+@pytest.mark.parametrize("width", [2, 3, 5])
+def test_a_line_is_shared_between_inside_and_outside_and_its_middle_is_half(width):
+    picture = ring(np.full((SIDE, SIDE), 255, np.uint8), 40, 90, width)
+    wanted, half = np.zeros((SIDE, SIDE)), width // 2
+    wanted[40 + half : 90 - half, 40 + half : 90 - half] = 0.5 if width % 2 else 1
+    wanted[40 + width - half : 90 - width + half, 40 + width - half : 90 - width + half] = 1
+    np.testing.assert_array_equal(region_of(picture, SIDE), wanted)
+
+
+def test_specks_do_not_count():
+    picture = ring(np.full((SIDE, SIDE), 255, np.uint8), 40, 90, 3)
+    clean = region_of(picture, SIDE)
+    speck = ring(picture.copy(), 10, 14, 1)  # 12 pixels, around four
+    np.testing.assert_array_equal(region_of(speck, SIDE), clean)
+    larger = ring(picture.copy(), 10, 15, 1)  # 16 pixels
+    assert region_of(larger, SIDE)[:30, :30].sum() > 9
 
 
 def test_two_things_are_both_found_even_if_one_is_open_or_they_overlap():

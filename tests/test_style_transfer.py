@@ -205,6 +205,23 @@ def test_losses_are_the_named_scalars_and_add_up(trained):
         assert losses["loss"] == pytest.approx(total, rel=1e-5)
 
 
+def test_each_term_of_the_loss_is_what_its_name_says(features, trained):
+    """Two clips, of which each has another style, against what they are painted like one by one."""
+    sample = WORLD.sample(2, 4)
+    truth = {name: tf.constant(sample.truth[name]) for name in trained.truth}
+    losses = {name: float(value) for name, value in trained.losses_of(tf.constant(sample.clips), truth, False).items()}
+    pictures = [style_picture(name) for name in trained.styles]
+    made = np.concatenate([trained.stylize(sample.clips[n : n + 1], picture) for n, picture in enumerate(pictures)])
+    assert losses["temporal"] == pytest.approx(float(temporal_loss(tf.constant(made), **truth)), rel=1e-4)
+    reversed_flow = float(temporal_loss(tf.constant(made), -truth["flow"], truth["seen"]))
+    assert losses["temporal"] != pytest.approx(reversed_flow, rel=0.01)
+    assert losses["content"] == pytest.approx(features.content_distance(made, sample.clips).mean(), rel=1e-4)
+    assert losses["content"] > 0.01
+    away = [[features.style_distance(made[n : n + 1], picture)[0] for picture in pictures] for n in range(2)]
+    assert losses["style"] == pytest.approx((away[0][0] + away[1][1]) / 2, rel=1e-4)
+    assert losses["style"] != pytest.approx(np.mean(away), rel=0.01)  # each frame with every style
+
+
 def test_it_learns_from_arrays_as_from_a_dataset(features):
     sample, model = WORLD.sample(4, 6), small(features)
     model.compile(keras.optimizers.Adam(1e-3))

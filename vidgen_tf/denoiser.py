@@ -154,7 +154,8 @@ def relative_squares(more, found):
 
 
 def _mirrored(pair, dice):
-    """Both pictures of a pair with left and right, and with rows and columns, swapped or not."""
+    """Both pictures of a pair with left and right, and with top and bottom, swapped or not. Normals are swapped in place with
+    their pixels; their signs stay."""
     for axes, bit in (((2,), 1), ((1,), 2)):
         swap = (dice // bit) % 2 == 0
         pair = tuple(tf.cond(swap, lambda p=p, a=axes: tf.reverse(p, a), lambda p=p: p) for p in pair)

@@ -24,7 +24,7 @@ import numpy as np
 
 from vidgen_tf.quiet import tf
 
-DIFFUSE, MIRROR, METAL, GLASS = range(4)
+DIFFUSE, METAL, GLASS = 0, 2, 3  # places in scenes.KINDS
 TINY = 1e-12
 GRAZING = 1e-4  # the smallest cosine between a normal and a ray
 

@@ -2,7 +2,8 @@
 
 Lengths are in metres, colours and light are linear (red, green, blue), y is up, and a camera that looks along -z has x to
 its right. Whatever moves has one value for each frame in front: a position is (3,), or (frames, 3). While the shutter is
-open a thing goes on from its place in this frame towards its place in the next one, in a straight line.
+open a sphere or a solid goes on from its place in this frame towards its place in the next one, in a straight line; how it is
+turned, how large it is, and the camera jump from frame to frame.
 
 A scene says nothing of how it is drawn: `path_tracing` does that, and `rigid_bodies` computes how balls move in it.
 """
@@ -263,7 +264,8 @@ class Camera:
         field_of_view: angle between the upper and the lower edge, in degrees, from 1 to below 180.
         aperture: radius of the lens, metres; 0 gives a pinhole, which sees everything sharp.
         focus: distance of the plane that is sharp, metres; None takes that of `look_at`.
-        shutter: how long it is open, as a share of the time between two frames, from 0 to 1; what moves meanwhile is blurred.
+        shutter: how long it is open, as a share of the time between two frames, from 0 to 1; spheres and solids that
+            go to another place meanwhile are blurred, but not what turns or grows, and not what the camera does itself.
 
     Raises:
         ValueError: for anything else.

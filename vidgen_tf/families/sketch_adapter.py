@@ -30,7 +30,7 @@ from vidgen_tf.quiet import keras, tf
 from vidgen_tf.text import attend, positions
 from vidgen_tf.video_model import VideoModel, batches, draw_seed
 
-FAINT = 0.3  # what differs less from the ground is ground
+FAINT = 0.3  # the least difference from the ground that counts as all covered; what differs less counts in part
 BENDS = 4  # places in a row, and in a column, that a hand goes astray at; between them it goes astray smoothly
 
 

@@ -30,7 +30,8 @@ def scenes_of(
     Args:
         captions: sentences of the world of shapes, in which a circle may be called a ball, a square a cube or a box, and a triangle a
             pyramid.
-        seed: whole number from 0: decides where things are; the same seed, the same scenes.
+        seed: whole number from 0: decides where things are and which way they go, where the caption leaves that open; the same seed,
+            the same scenes. It decides nothing about what moves left or right, whose path is always the same.
         frames: frames of a clip, at least 2.
         fps: frames per second: with fewer, balls fall farther between two of them.
         kind: what all things are made of: diffuse, mirror, metal or glass.
