@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from conftest import refuses
 
+from vidgen_tf.denoiser import Denoiser
 from vidgen_tf.families.physically_based import PathTracer, thrown_balls
 from vidgen_tf.path_tracing import developed, radiance
 from vidgen_tf.quiet import keras
@@ -143,3 +144,8 @@ def test_bad_captions_are_refused_in_one_sentence():
     ):
         with refuses(*words):
             scenes_of(**{"captions": ["a red ball bounces"], "seed": 0} | change)
+
+
+def test_a_denoiser_must_be_there_and_not_its_class_alone():
+    with refuses("denoiser", "trained"):
+        PathTracer((2, 8, 8, 3), denoiser=Denoiser)
