@@ -355,3 +355,9 @@ def test_what_is_no_region_cannot_be_painted(regions, words):
 def test_captions_come_as_a_list(captions):
     with refuses("captions", "list of sentences"):
         painted(np.zeros((1, 32, 32)), captions)
+
+
+@pytest.mark.parametrize("side", [8, 32])
+def test_a_region_that_fills_the_frame_is_shared_out(side):
+    frame = painted(np.ones((1, side, side)), ["a red circle moves left and a blue square moves right"])[0]
+    assert len(np.unique(frame.reshape(-1, 3).round(3), axis=0)) == 2

@@ -72,8 +72,8 @@ class Material:
 
 def glowing(radiance: float | Sequence[float]) -> Material:
     """A black material that sends out this radiance: a lamp."""
-    if isinstance(radiance, (int, float, np.integer, np.floating)):
-        radiance = (float(radiance),) * 3
+    if np.ndim(radiance) == 0:
+        radiance = (float(as_array(radiance, "glow")),) * 3
     return Material((0.0, 0.0, 0.0), glow=radiance)
 
 

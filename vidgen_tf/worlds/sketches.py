@@ -407,6 +407,9 @@ def _laid(region, shape, radius, turn, x, y) -> tuple[np.ndarray, np.ndarray, np
     kernel = shown / shown.sum() - 0.5 * ring / ring.sum()
     fit = np.fft.irfft2(np.fft.rfft2(region) * np.conj(np.fft.rfft2(kernel)), region.shape)
     shifts = peak_local_max(fit, min_distance=1, num_peaks=PLACES, exclude_border=False)  # round the border
+    if not len(shifts):  # where all places are alike there is no peak
+        shifts = np.argwhere(fit > fit.max() - 1e-6)
+        shifts = shifts[:: -(-len(shifts) // PLACES)]
     moved = [[np.roll(part, shift, axis=(0, 1)) for part in (shown, np.hypot(x, y) / radius)] for shift in shifts]
     cover, far = (np.stack(part) for part in zip(*moved, strict=True))
     return cover, far, fit[tuple(shifts.T)]
