@@ -12,7 +12,6 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vidgen_tf.clips import as_array
 from vidgen_tf.panel import Studio, needed_widgets, panel
 
 SIDE = 256  # pixels of the canvas
@@ -105,8 +104,13 @@ def sketch_panel(studio: Studio, read: Callable[[np.ndarray], np.ndarray], tell:
         picture = canvas.picture()
         if picture is None:
             return None
-        region = as_array(read(picture), "the region that was read")
-        if region.ndim != 2 or not region.size or not (region.min() >= 0 and region.max() <= 1):  # NaN is neither
+        region = np.asarray(read(picture))
+        if (
+            region.dtype.kind not in "biuf"
+            or region.ndim != 2
+            or not region.size
+            or not (region.min() >= 0 and region.max() <= 1)
+        ):  # NaN is neither
             raise ValueError(
                 f"The region that was read has shape {region.shape}, but (side, side) with numbers from 0 to 1 was expected."
             )
