@@ -115,3 +115,35 @@ def test_draw_describe_generate_see_take_away(studio):
     )
     assert np.abs(studio.gallery[0].clip - plain).max() > 0.01
     assert "download=" in box.gallery.children[0].children[1].value
+
+
+def test_what_lies_far_outside_is_left_out():
+    assert canvas.strokes_of("99999,99999 1,1 -256,512 -257,0 0,513") == [[(1, 1), (-256, 512)]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (np.full((24, 24), np.nan), "from 0 to 1"),
+        (np.full((24, 24), 9.0), "from 0 to 1"),
+        (np.zeros((0, 0)), "(0, 0)"),
+        (np.zeros(3), "(3,)"),
+        (None, "numbers"),
+        (KeyError("lost"), "KeyError"),
+    ],
+)
+def test_a_region_that_cannot_be_is_told_on_the_panel(studio, answer, words):
+    def wrong(picture):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    box = canvas.sketch_panel(studio, wrong, tell)
+    assert box.trouble.value == ""
+    box.canvas.strokes.value = SQUARE
+    assert words in box.trouble.value
+    box.prompt.value = SENTENCE
+    before = studio.gallery
+    box.button.click()
+    assert words in box.answer.value
+    assert studio.gallery is before

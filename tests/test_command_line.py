@@ -178,3 +178,32 @@ def test_as_a_program_it_says_nothing_but_its_answer():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Families")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--out", "a.txt"], ["a.txt", ".mp4"]),
+        (["--out", "absent/a.mp4"], ["absent"]),
+        (["--out", "a.mp4", "--fps", "nan"], ["fps", "nan"]),
+        (["--out", "a.mp4", "--seed", "-1"], ["seed", "-1"]),
+        (["--out", "a.mp4", "--steps", "0"], ["steps", "0"]),
+        (["--out", "a.mp4", "--guidance", "0.5"], ["guidance", "0.5"]),
+        (["--out", "a.mp4", "--guidance", "1e30"], ["guidance", "1e+30"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_what_cannot_work_is_found_out_before_a_model_is_loaded(here, capsys, monkeypatch, arguments, words):
+    monkeypatch.setattr(presets, "load", None)
+    written = fails(capsys, "generate", "a red circle moves left", *arguments)
+    assert all(word in written for word in words), written
+
+
+def test_list_says_held_out_only_of_another_world(capsys):
+    main(["list"])
+    lines = capsys.readouterr().out.splitlines()
+    for name in presets.names():
+        (line,) = [line for line in lines if line.split()[0] == f"{name}:"]
+        recipe = presets.card(name)["recipe"]
+        if presets.card(name)["record"].get("scores"):
+            assert ("held-out" in line) == (recipe["test_config"] != recipe["world_config"])

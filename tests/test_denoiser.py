@@ -1,6 +1,7 @@
 """The denoiser: what it can never do wrong, and that it learns."""
 
 import numpy as np
+import pytest
 from conftest import refuses
 
 from vidgen_tf.denoiser import Denoiser, relative_squares
@@ -94,3 +95,32 @@ def test_bad_arguments_are_refused_in_one_sentence():
     ):
         with refuses(*words):
             make()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -1.0])
+def test_light_that_cannot_be_is_refused(wrong):
+    light, features, _ = views(1)
+    broken = light.copy()
+    broken[0, 0, 0, 0] = wrong
+    with refuses("light", "finite"):
+        Denoiser().clean(broken, features)
+    for given in ((broken, features, light), (light, features, broken)):
+        with refuses("finite"):
+            Denoiser().pairs(*given)
+
+
+def test_pairs_that_do_not_fit_are_refused():
+    light, features, _ = views(2)
+    for given in ((light, features[:1], light), (light, features, light[:, :-1]), (light[:0], features[:0], light[:0])):
+        with refuses("expected", "pictures"):
+            Denoiser().pairs(*given)
+    with refuses("features", "array of numbers"):
+        Denoiser().pairs(light, None, light)
+
+
+def test_a_loss_that_is_no_number_is_told():
+    light, features, _ = views(2)
+    denoiser = Denoiser(4, 1, 1)
+    denoiser.compile("adam", relative_squares)
+    with refuses("loss", "NaN", "smaller learning rate"):
+        denoiser.fit(np.concatenate([light, features], axis=-1), np.nan * light, verbose=0)

@@ -1199,6 +1199,18 @@ ANSWERS = {
             ),
             (lambda first, go_on, overlap, frames: _film(first, go_on, overlap, frames, told=1), "the last 2 frames"),
             (lambda first, go_on, overlap, frames: np.resize(first, (frames, 1, 1, 1)), "come twice"),
+            (lambda first, go_on, overlap, frames: np.arange(frames).reshape(-1, 1, 1, 1), "go_on gave"),
+            (
+                lambda first, go_on, overlap, frames: np.linspace(*first[:2, 0, 0, 0], frames).reshape(-1, 1, 1, 1),
+                "go_on gave",
+            ),
+            (
+                lambda first, go_on, overlap, frames: np.append(first[:1], [np.nan] * (frames - 1)).reshape(
+                    -1, 1, 1, 1
+                ),
+                "go_on gave",
+            ),
+            (lambda first, go_on, overlap, frames: first[:1] + np.arange(frames).reshape(-1, 1, 1, 1), "go_on gave"),
         ],
     ),
     "10.3": (

@@ -293,3 +293,15 @@ def test_films_refuse_what_cannot_be():
         Films(("box", "nonsense"))
     with refuses("frames of shape"):
         Films("box", size=16).read(noise(1, 2, 20, 20, 3))
+
+
+@pytest.mark.parametrize("names", [5, None, {"bunny": 1}])
+def test_films_take_a_list_of_names(names):
+    with refuses("names", "list"):
+        Films(names)
+
+
+@pytest.mark.parametrize("size", [8, (16, 8)])
+def test_films_are_large_enough_for_their_flow(size):
+    with refuses("size", "16"):
+        Films(size=size)

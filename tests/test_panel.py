@@ -164,3 +164,52 @@ def test_an_error_that_nobody_foresaw_is_told_on_the_panel(studio):
     box.button.click()  # ipywidgets logs what a callback raises
     assert "RuntimeError: no memory" in box.answer.value
     assert not box.button.disabled
+
+
+@pytest.mark.parametrize("guidance", [0.5, 1e30, np.nan, "2"])
+def test_guidance_is_from_1_to_below_100(studio, guidance):
+    with refuses("guidance", "from 1"):
+        studio.make(SENTENCES[0], guidance=guidance)
+    assert studio.gallery == []
+
+
+def test_what_is_no_list_and_no_function_is_refused(studio, model):
+    for make, words in (
+        (lambda: panel.Studio(model, None), ("examples", "None")),
+        (lambda: panel.Studio(model, [1]), ("examples", "sentences")),
+        (lambda: panel.Studio(model, check="x"), ("check", "'x'")),
+        (lambda: studio.completions(None), ("prompt", "None")),
+        (lambda: studio.make(SENTENCES[0]).file(["mp4"]), ("kind", "mp4")),
+    ):
+        with refuses(*words):
+            make()
+
+
+def test_without_space_for_its_files_a_clip_is_neither_shown_nor_kept(studio, monkeypatch):
+    def full(*arguments, **settings):
+        raise OSError(28, "No space left on device")
+
+    box = panel.panel(studio)
+    box.prompt.value = SENTENCES[1]
+    box.button.click()
+    monkeypatch.setattr(panel.tempfile, "TemporaryDirectory", full)
+    with refuses("mp4", "No space left", "free some space", error=OSError):
+        studio.gallery[0].file("mp4")
+    before = studio.gallery
+    box.seed.value = 1
+    box.button.click()
+    assert "No space left" in box.answer.value
+    assert "Errno" not in box.answer.value
+    assert studio.gallery is before
+    assert len(box.gallery.children) == 1
+
+
+def test_an_interrupt_is_told_on_the_panel(studio):
+    def interrupted(prompt):
+        raise KeyboardInterrupt
+
+    box = panel.panel(panel.Studio(studio.model, check=interrupted))
+    box.prompt.value = SENTENCES[1]
+    box.button.click()
+    assert "Stopped." in box.answer.value
+    assert not box.button.disabled

@@ -513,3 +513,48 @@ def test_bad_calls_are_refused_in_one_sentence():
     ):  # fmt: skip
         with refuses(*words):
             radiance(**{"arrays": arrays} | good | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"height": 2**31, "width": 2**31}, ["the picture", "smaller"]),
+        ({"samples": 2**31}, ["paths of a pixel", "fewer"]),
+    ],
+)
+def test_what_would_not_fit_is_refused(change, words):
+    for draws in (radiance, features):
+        with refuses(*words):
+            draws(pack(ROOM, 1), **{"height": 4, "width": 4, "samples": 1, "seed": 0} | change)
+
+
+def test_arrays_that_do_not_belong_together_are_refused():
+    arrays, two = pack(ROOM, 1), pack(ROOM, 2)
+    for change, words in (
+        ({"color": np.full_like(arrays["color"], np.nan)}, ("color", "finite")),
+        ({"color": arrays["color"][:1]}, ("color", "in front")),
+        ({"lights": [99]}, ("lights", "99")),
+        ({"lights": []}, ("lights", "at least one")),
+        ({"sphere_position": two["sphere_position"]}, ("sphere_position", "in front")),
+        ({"lens": two["lens"]}, ("lens", "in front")),
+        ({"sky": None}, ("sky", "numbers")),
+    ):
+        with refuses(*words):
+            radiance(arrays | change, height=2, width=2, samples=1, seed=0)
+
+
+def test_light_and_pictures_that_cannot_be_are_refused():
+    for make, words in (
+        (lambda: developed(-1.0), ("developed", "light from 0")),
+        (lambda: developed(np.nan), ("developed", "light from 0")),
+        (lambda: undeveloped(0.0, 0.0), ("undeveloped", "exposure above 0")),
+        (lambda: glowing(1e39), ("glow", "1e+18")),
+        (lambda: glowing(None), ("glow", "numbers")),
+        (lambda: turned((0, 1, 0), np.nan), ("angle", "radians")),
+        (lambda: orbit((0, 0, 0), np.nan, 1, 3), ("distance", "nan")),
+        (lambda: orbit((0, 0, 0), "a", 1, 3), ("distance", "'a'")),
+        (lambda: Sphere((0, 0, 0), 1, turn=np.diag([1, 1, -1])), ("turn", "reflection")),
+        (lambda: Sphere((0, 0, 0), 1, turn=np.zeros((0, 3, 3))), ("turn", "empty")),
+    ):
+        with refuses(*words):
+            make()

@@ -196,3 +196,8 @@ def test_bad_captions_are_refused_in_one_sentence():
     ):
         with refuses(*words):
             scenes_of(**{"captions": ["a red ball bounces"], "seed": 0} | change)
+
+
+def test_a_denoiser_must_be_there_and_not_its_class_alone():
+    with refuses("denoiser", "trained"):
+        PathTracer((2, 8, 8, 3), denoiser=Denoiser)

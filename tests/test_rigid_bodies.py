@@ -154,3 +154,26 @@ def test_bad_arguments_are_refused_in_one_sentence():
     ):
         with refuses(*words):
             simulate(**good | change)
+
+
+def test_balls_that_would_fly_through_each_other_are_refused():
+    start = [[-1, 0, 0], [1, 0, 0]]
+    with refuses("balls 0 and 1", "through", "slower"):
+        simulate(start, [[30, 0, 0], [0, 0, 0]], 0.005, frames=25, **NOTHING)
+    passes = [[-1, 0.1, 0], [1, 0, 0]]  # far enough beside each other
+    assert np.isfinite(simulate(passes, [[30, 0, 0], [0, 0, 0]], 0.005, frames=25, **NOTHING).position).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"velocity": [[1e200, 0, 0]]}, ("velocity", "1e+12")),
+        ({"position": [[0, 1e200, 0]]}, ("position", "1e+12")),
+        ({"radius": 1e200}, ("radius",)),
+        ({"walls": None}, ("walls", "None", "()")),
+        ({"walls": 3}, ("walls", "3")),
+    ],
+)
+def test_absurd_numbers_are_refused(change, words):
+    with refuses(*words):
+        simulate(**{"position": [[0, 1, 0]], "velocity": [[0, 0, 0]], "radius": 0.5, "frames": 3} | change)

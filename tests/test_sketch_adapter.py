@@ -278,3 +278,14 @@ def test_a_saved_branch_comes_back_with_its_diffusion(tmp_path):
     branch.save(tmp_path / "branch.keras")
     again = keras.models.load_model(tmp_path / "branch.keras")
     np.testing.assert_array_equal(again.generate(1, ["left"], seed=0, steps=3, region=region), made)
+
+
+def test_a_region_is_one_a_clip_and_says_the_control():
+    model = Diffusion(CLIP, Shapes.words, patch=(4, 8, 8), width=8, blocks=1, heads=2)
+    branch = SketchAdapter(CLIP, model, width=8, blocks=1, heads=2)
+    words = ["a red circle moves left"]
+    with refuses("region", "shape ()"):
+        branch.generate(1, words, seed=0, region=0.5)
+    region = np.zeros((1, *CLIP[1:3]))
+    with refuses("region", "control", "leave one"):
+        branch.generate(1, words, seed=0, region=region, control=branch.control_of(region, words))

@@ -359,3 +359,87 @@ def test_intersection_over_union_refuses_what_are_no_regions():
     for wrong in (np.nan, 2.0, -1.0):
         with refuses("[0, 1]"):
             intersection_over_union(np.full((1, 4, 4), wrong), np.zeros((1, 4, 4)))
+
+
+# ------------------------------------------------------------------------------- what cannot be, by name
+
+
+def test_pictures_that_would_not_fit_are_refused(tmp_path, sample):
+    with refuses("4 × 60000", "8192", "smaller"):
+        region_of(np.zeros((4, 60_000), np.uint8))
+    Image.new("L", (9000, 2)).save(tmp_path / "wide.png")
+    with refuses("2 × 9000", "smaller"):
+        region_of(tmp_path / "wide.png")
+    with refuses("side", "100000"):
+        region_of(pen(box(40, 60, 140, 120)), side=100_000)
+    with refuses("side", "100000"):
+        drawn(sample.truth, 32, 0, side=100_000)
+
+
+def test_what_is_no_truth_is_refused(sample):
+    truth = sample.truth
+    for wrong, words in (
+        (None, ["truth", "NoneType", "sample.truth"]),
+        ({}, ["truth", "count", "sample.truth"]),
+        (sample, ["truth", "Sample", "sample.truth"]),
+        ({"position": truth["position"]}, ["truth", "count"]),
+        (truth | {"count": 3}, ["truth['count']", "shape"]),
+        (truth | {"count": truth["count"] + 2}, ["count of 1 or 2"]),
+        (truth | {"shape": truth["shape"] + 9}, ["number of a shape"]),
+        (truth | {"radius": truth["radius"][:1]}, ["truth['", "shape"]),
+        (truth | {"angle": truth["angle"] * np.nan}, ["finite"]),
+        ({name: values[:0] for name, values in truth.items()}, ["one or more clips"]),
+    ):
+        for asks in (outlines_of, lambda given: drawn(given, 32, 0)):
+            with refuses(*words):
+                asks(wrong)
+
+
+@pytest.mark.parametrize("frame", [99, 1.5, np.nan, -1, None])
+def test_frames_that_are_not_there_are_refused(sample, frame):
+    with refuses("frame"):
+        outlines_of(sample.truth, frame)
+    with refuses("frame"):
+        drawn(sample.truth, 32, 0, frame=frame)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"thickness": (1,)}, "two numbers"),
+        ({"thickness": 3.0}, "two numbers"),
+        ({"thickness": (4, 1)}, "exchange"),
+        ({"wobble": 1e300}, "wobble"),
+    ],
+)
+def test_pens_that_cannot_be_are_refused(sample, change, word):
+    with refuses(word):
+        drawn(sample.truth, 32, 0, **change)
+
+
+@pytest.mark.parametrize(
+    ("regions", "words"),
+    [
+        (np.full((1, 32, 32), np.nan), ["regions", "0 to 1"]),
+        (np.full((1, 32, 32), 255, np.uint8), ["regions", "0 to 1"]),
+        (np.full((1, 32, 32), -0.5), ["regions", "0 to 1"]),
+        (np.zeros((1, 32, 24)), ["regions", "squares"]),
+        (np.zeros((1, 2, 2)), ["regions", "squares"]),
+        (None, ["regions", "numbers"]),
+    ],
+)
+def test_what_is_no_region_cannot_be_painted(regions, words):
+    with refuses(*words):
+        painted(regions, ["a red square moves left"])
+
+
+@pytest.mark.parametrize("captions", ["a red square moves left", [], None, 3])
+def test_captions_come_as_a_list(captions):
+    with refuses("captions", "list of sentences"):
+        painted(np.zeros((1, 32, 32)), captions)
+
+
+@pytest.mark.parametrize("side", [8, 32])
+def test_a_region_that_fills_the_frame_is_shared_out(side):
+    frame = painted(np.ones((1, side, side)), ["a red circle moves left and a blue square moves right"])[0]
+    assert len(np.unique(frame.reshape(-1, 3).round(3), axis=0)) == 2

@@ -323,3 +323,47 @@ def test_broken_weights_are_said_to_be_broken(features):
         weight.assign(tf.fill(weight.shape, np.nan))
     with refuses("StyleTransfer", "weights are broken"):
         model.stylize(noise(1, *SHAPE), style_picture("mosaic"))
+
+
+@pytest.mark.parametrize("wrong", [None, 3, lambda: 0])
+def test_styles_that_are_no_names_are_refused(wrong):
+    with refuses("styles", "names"):
+        StyleTransfer((2, 16, 16, 3), PictureFeatures(2, width=4), styles=wrong)
+
+
+def test_features_must_be_there_and_not_their_class_alone():
+    with refuses("features", "already trained"):
+        StyleTransfer((2, 16, 16, 3), PictureFeatures)
+    with refuses("style", "['strokes']"):
+        style_picture(["strokes"])
+
+
+def test_distances_of_what_are_no_clips_are_refused():
+    features, clips = PictureFeatures(2, width=4), np.zeros((2, 2, 16, 16, 3), np.float32)
+    picture = np.zeros((16, 16, 3), np.float32)
+    for wrong, words in (
+        (None, ["clips", "array"]),
+        ([[1.0]], ["clips", "shape"]),
+        (clips[:, :, :4], ["8 pixels"]),
+        (clips[..., :1], ["3 channels"]),
+    ):
+        with refuses(*words):
+            features.style_distance(wrong, picture)
+        with refuses(*words):
+            features.content_distance(wrong, clips)
+    with refuses("source", "one for each of 2"):
+        features.content_distance(clips, clips[:1])
+
+
+def test_features_can_be_trained_after_data_that_were_refused():
+    features, clips = PictureFeatures(2, width=4), np.zeros((2, 1, 16, 16, 3), np.float32)
+    features.compile("adam")
+    for x, y, words in (
+        (clips, None, ["pairs", "picture"]),
+        (clips, {"picture": np.array([0, 2])}, ["picture", "from 0 to 1"]),
+        (clips, {"picture": np.array([0])}, ["picture", "(1,)"]),
+        (tf.data.Dataset.from_tensors(clips), None, ["pairs", "picture"]),
+    ):
+        with refuses(*words):
+            features.fit(x, y, verbose=0)
+    features.fit(clips, {"picture": np.array([0, 1])}, verbose=0)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from vidgen_tf.clips import check_count, check_path
+from vidgen_tf.clips import check_count, check_fps, check_path, check_seed, check_target
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,8 +71,8 @@ def list_all(chosen: argparse.Namespace) -> None:
             print(f"  {name}: {card['recipe']['family']}, not trained yet")
             continue
         recipe = card["recipe"]
-        same = recipe["test_config"] == recipe["world_config"] and not getattr(vg, recipe["world"]).endless
-        part = "held-in" if same else "held-out"
+        same, endless = recipe["test_config"] == recipe["world_config"], getattr(vg, recipe["world"]).endless
+        part = "held-out" if not same else "new samples'" if endless else "held-in"
         scores = ", ".join(f"{part} {key} {value:g}" for key, value in record["scores"].items())
         print(
             f"  {name}: {card['recipe']['family']}, {record['steps']} steps in {record['minutes']:g} minutes, {scores}"
@@ -125,17 +125,23 @@ def generate(chosen: argparse.Namespace) -> None:
     """Writes one new clip of a preset, made for a prompt if one is given."""
     import vidgen_tf as vg
     from vidgen_tf import presets
-    from vidgen_tf.panel import Studio
+    from vidgen_tf.panel import Studio, check_guidance
 
+    check_target(chosen.out)  # what cannot work is found out before a clip is made
+    check_fps(chosen.fps)
+    check_seed(chosen.seed)
+    if chosen.steps is not None:
+        check_count(chosen.steps, "steps")
+    check_guidance(chosen.guidance)
     if chosen.preset is None and chosen.prompt is None:
         raise ValueError(
             'There is neither a prompt nor a preset; give a prompt, such as "a red circle moves left", or --preset NAME.'
         )
+    if chosen.prompt is None and (chosen.steps is not None or chosen.guidance is not None):
+        raise ValueError("--steps and --guidance are for prompts; give a prompt, or leave them out.")
     name = chosen.preset or "text-shapes"
     model = vg.VideoModel.from_preset(name)
     if chosen.prompt is None:
-        if chosen.steps is not None or chosen.guidance is not None:
-            raise ValueError("--steps and --guidance are for prompts; give a prompt, or leave them out.")
         clip = model.generate(1, seed=chosen.seed)[0]
     else:
         world = sys.modules[getattr(vg, presets.card(name)["recipe"]["world"]).__module__]

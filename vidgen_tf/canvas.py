@@ -35,7 +35,8 @@ def strokes_of(text: str) -> list[list[tuple[int, int]]]:
         points = []
         for pair in line.split():
             x, _, y = pair.partition(",")
-            if all(part.removeprefix("-").isdecimal() and len(part) < 6 for part in (x, y)):
+            numbers = all(part.removeprefix("-").isdecimal() and len(part) < 6 for part in (x, y))
+            if numbers and all(-SIDE <= int(part) <= 2 * SIDE for part in (x, y)):
                 points.append((int(x), int(y)))
         strokes += [points] if points else []
     return strokes
@@ -101,7 +102,19 @@ def sketch_panel(studio: Studio, read: Callable[[np.ndarray], np.ndarray], tell:
 
     def region_now() -> np.ndarray | None:
         picture = canvas.picture()
-        return None if picture is None else read(picture)
+        if picture is None:
+            return None
+        region = np.asarray(read(picture))
+        if (
+            region.dtype.kind not in "biuf"
+            or region.ndim != 2
+            or not region.size
+            or not (region.min() >= 0 and region.max() <= 1)
+        ):  # NaN is neither
+            raise ValueError(
+                f"The region that was read has shape {region.shape}, but (side, side) with numbers from 0 to 1 was expected."
+            )
+        return region
 
     def asked(prompt: str) -> dict:
         region = region_now()
@@ -113,6 +126,8 @@ def sketch_panel(studio: Studio, read: Callable[[np.ndarray], np.ndarray], tell:
             region = region_now()
         except ValueError as error:
             trouble.value = html.escape(str(error))
+        except Exception as error:  # a callback has no output of its own, so that nobody would see it
+            trouble.value = html.escape(f"{type(error).__name__}: {error}"[:300])
         region = np.zeros((SIDE, SIDE)) if region is None else region
         file, grey = io.BytesIO(), Image.fromarray((255 - 255 * region).astype(np.uint8))
         grey.resize((SIDE, SIDE), Image.Resampling.NEAREST).save(file, "png")

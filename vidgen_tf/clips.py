@@ -26,6 +26,7 @@ from PIL import Image
 MAX_SIDE = 8192  # pixels; wider or higher pictures are refused before they are decoded
 MAX_FRAMES = 100_000  # frames that `read_clip` walks through before it gives up
 MAX_VALUES = 2**29  # numbers in a clip that is read: 2 GiB as float32
+ENDINGS = (".mp4", ".gif", ".png", ".apng", "")  # of what `write_clip` writes; the last one is a folder
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -342,16 +343,23 @@ def write_clip(path: str | os.PathLike, clip: np.ndarray, fps: float = 12) -> Pa
         ValueError: for a bad clip, frame rate or ending.
         OSError: where the path cannot be written; nothing is left behind.
     """
-    path = check_path(path)
+    path = check_target(path)
     pictures = to_uint8(check_clips(clip, batch=False, name="clip"))
     if max(pictures.shape[1:3]) > MAX_SIDE:
         raise ValueError(f"clip has frames of {pictures.shape[1:3]} pixels, but at most {MAX_SIDE} a side are written.")
     fps = check_fps(fps)
-    writers = {".mp4": _write_mp4, ".gif": _write_gif, ".png": _write_png, ".apng": _write_png, "": _write_folder}
-    if path.suffix.lower() not in writers:
-        raise ValueError(f"{path.name} ends in {path.suffix!r}, but .mp4, .gif, .png, .apng or no ending was expected.")
+    writers = dict(zip(ENDINGS, (_write_mp4, _write_gif, _write_png, _write_png, _write_folder), strict=True))
     with whole_or_absent(path) as part:
         writers[path.suffix.lower()](part, pictures, fps)
+    return path
+
+
+def check_target(path: str | os.PathLike) -> Path:
+    """The path as a Path, if `write_clip` can write there, as far as is known before; else ValueError or FileNotFoundError."""
+    path = check_path(path)
+    if path.suffix.lower() not in ENDINGS:
+        raise ValueError(f"{path.name} ends in {path.suffix!r}, but .mp4, .gif, .png, .apng or no ending was expected.")
+    _check_place(path)
     return path
 
 
@@ -359,12 +367,7 @@ def write_clip(path: str | os.PathLike, clip: np.ndarray, fps: float = 12) -> Pa
 def whole_or_absent(path: Path) -> Iterator[Path]:
     """Hands out a temporary path beside `path`; renames it to `path` at the end, or removes it on an error."""
     path = check_path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in; make it first.")
-    if path.is_dir() and {file.name for file in path.iterdir()} != _picture_names(len(list(path.iterdir()))):
-        raise ValueError(
-            f"{path} is a folder with other things in it than pictures of an older clip; give another name."
-        )
+    _check_place(path)
     try:
         with _room_beside(path) as part:
             yield part
@@ -373,6 +376,16 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
             raise
         kind = type(error) if type(error) in (PermissionError, FileNotFoundError) else OSError
         raise kind(f"{path} cannot be written: {error.strerror}; free some space or give another place.") from None
+
+
+def _check_place(path: Path) -> None:
+    """FileNotFoundError without a folder around the path, ValueError for a folder with things that were not written here."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in; make it first.")
+    if path.is_dir() and {file.name for file in path.iterdir()} != _picture_names(len(list(path.iterdir()))):
+        raise ValueError(
+            f"{path} is a folder with other things in it than pictures of an older clip; give another name."
+        )
 
 
 def _picture_names(count: int) -> set[str]:

@@ -110,6 +110,8 @@ class Denoiser(keras.Model):
                 f"light of shape {light.shape} and features of {features.shape} came, but (batch, height, width, 3) and "
                 f"(batch, height, width, {FEATURES}) were expected."
             )
+        _check_light(light, "light")
+        _check_light(features, "features", None)
         return self._compiled(tf.constant(light, tf.float32), tf.constant(features, tf.float32))
 
     @tf.function(reduce_retracing=True)
@@ -124,16 +126,56 @@ class Denoiser(keras.Model):
             features: float32 (pictures, height, width, 7).
             more: light of the same views with more samples and other random numbers.
             batch_size: pictures in a batch.
+
+        Raises:
+            ValueError: for other shapes, no pictures, NaN, infinity, and light below 0.
         """
-        both = tf.concat([light, features], axis=-1)
-        data = tf.data.Dataset.from_tensor_slices((both, tf.constant(more)))
-        data = data.shuffle(len(both), seed=self.seed).repeat().batch(check_count(batch_size, "batch_size"))
+        light, features, more = (
+            as_array(values, name) for values, name in ((light, "light"), (features, "features"), (more, "more"))
+        )
+        wanted = (*light.shape[:3], FEATURES)
+        if (
+            light.ndim != 4
+            or 0 in light.shape
+            or light.shape[3] != 3
+            or features.shape != wanted
+            or more.shape != light.shape
+        ):
+            raise ValueError(
+                f"light {light.shape}, features {features.shape} and more {more.shape} came, but (pictures, height, width, 3), "
+                f"(…, {FEATURES}) and (…, 3) of the same pictures, at least one, were expected."
+            )
+        _check_light(light, "light")
+        _check_light(features, "features", None)
+        _check_light(more, "more")
+        light, features, more = (tf.constant(values, tf.float32) for values in (light, features, more))
+        data = tf.data.Dataset.from_tensor_slices((tf.concat([light, features], axis=-1), more))
+        data = data.shuffle(len(light), seed=self.seed).repeat().batch(check_count(batch_size, "batch_size"))
         flips = tf.data.Dataset.random(seed=self.seed)
         return tf.data.Dataset.zip(data, flips).map(_mirrored).prefetch(2)
+
+    def fit(self, *args, **kwargs):
+        """`keras.Model.fit`; ValueError where the loss has become NaN or infinite."""
+        history = super().fit(*args, **kwargs)
+        if not np.isfinite(history.history.get("loss", 0)).all():
+            raise ValueError(
+                "The loss became NaN or infinite, so the weights are broken; look at the data, build the denoiser anew, "
+                "and try a smaller learning rate."
+            )
+        return history
 
     def get_config(self):
         names = ("width", "depth", "reach", "passes", "seed", "name")
         return {name: getattr(self, name) for name in names}
+
+
+def _check_light(values: np.ndarray, name: str, least: float | None = 0) -> None:
+    """ValueError for NaN, infinity, and what is below `least`."""
+    if not np.isfinite(values).all() or (least is not None and values.min(initial=0) < least):
+        below = "" if least is None else f" from {least}"
+        raise ValueError(
+            f"{name} has NaN, infinity or too small values in it, but finite numbers{below} were expected."
+        )
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")

@@ -7,14 +7,14 @@ widgets on it. What does not work is answered on the panel in one sentence, and 
 import base64
 import html
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from vidgen_tf import preview
-from vidgen_tf.clips import check_count, write_clip
+from vidgen_tf.clips import check_count, check_number, write_clip
 from vidgen_tf.video_model import VideoModel
 
 KINDS = {"mp4": "video/mp4", "gif": "image/gif", "png": "image/png"}
@@ -49,11 +49,16 @@ class Made:
 
         Raises:
             ValueError: for another kind.
+            OSError: where there is no space for it.
         """
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise ValueError(f"kind is {kind!r}, but one of {', '.join(KINDS)} was expected.")
-        with tempfile.TemporaryDirectory() as folder:
-            return write_clip(Path(folder) / f"clip.{kind}", self.clip, self.fps).read_bytes()
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                return write_clip(Path(folder) / f"clip.{kind}", self.clip, self.fps).read_bytes()
+        except OSError as error:
+            reason = error.strerror or error
+            raise OSError(f"The {kind} of the clip cannot be made ({reason}); free some space and try again.") from None
 
 
 class Studio:
@@ -84,16 +89,24 @@ class Studio:
             raise ValueError(
                 f"model is {model!r:.60}, but one that takes sentences was expected; build it with their words."
             )
+        if isinstance(examples, str) or not isinstance(examples, Iterable):
+            raise ValueError(f"examples is {examples!r:.60}, but a list of sentences was expected, or () for none.")
+        if check is not None and not callable(check):
+            raise ValueError(f"check is {check!r:.60}, but a function that takes a prompt, or None, was expected.")
         self.model, self.check, self.kept = model, check, check_count(kept, "kept")
         self.gallery: list[Made] = []
         self._next: dict[str, dict[str, None]] = {}
         for example in examples:
+            if not isinstance(example, str):
+                raise ValueError(f"examples holds {example!r:.60}, but sentences were expected.")
             words = ["", *example.split()]
             for word, following in zip(words, [*words[1:], None], strict=True):
                 self._next.setdefault(word, {}).update({following: None} if following else {})
 
     def completions(self, prompt: str, most: int = 12) -> list[str]:
         """The prompt with its last word completed, or with a next one, as the examples go on; at most so many."""
+        if not isinstance(prompt, str):
+            raise ValueError(f"prompt is {prompt!r:.60}, but a sentence, or its beginning, was expected.")
         words = prompt.lower().split()
         begun = words.pop() if words and not prompt.endswith(" ") else ""
         known = (
@@ -115,7 +128,8 @@ class Studio:
         Args:
             prompt: a sentence; capitals, spaces and a full stop do no harm.
             seed: another one makes another clip.
-            steps, guidance: with neither, as the model does it best; else by Euler's steps, as in `Diffusion.generate`.
+            steps, guidance: with neither, as the model does it best; else by Euler's steps, as in `Diffusion.generate`. The guidance
+                is from 1 to below 100.
             watch: called after each step with (how many are done, how many there are).
             asked: called with the prompt, once it is a sentence; what else the model's `generate` takes, for one clip, such as
                 {"region": …}.
@@ -133,6 +147,7 @@ class Studio:
         if self.check is not None:
             self.check(prompt)  # it can tell what a word stands for
         self.model.check_condition([prompt], 1)
+        check_guidance(guidance)
         way = {} if steps is None and guidance is None else {"sampler": "euler", "steps": steps, "guidance": guidance}
         if way and not hasattr(self.model, "trajectory"):
             raise ValueError(f"{type(self.model).__name__} makes a clip in one go; leave steps and guidance out.")
@@ -142,6 +157,12 @@ class Studio:
         made = Made(prompt, seed, steps, guidance, clip)
         self.gallery = [made, *self.gallery][: self.kept]
         return made
+
+
+def check_guidance(guidance: float | None) -> None:
+    """ValueError for a guidance that is neither None nor a number from 1 to below 100."""
+    if guidance is not None:
+        check_number(guidance, "guidance", least=1, below=100)
 
 
 def needed_widgets():
@@ -195,15 +216,18 @@ def panel(studio: Studio, above: Sequence = (), asked: Callable[[str], dict] | N
         progress.max, progress.value = of, done
 
     def make(_):
-        button.disabled, progress.value, answer.value = True, 0, ""
+        button.disabled, progress.value, answer.value, before = True, 0, "", studio.gallery
         try:
             way = {} if best.value else {"steps": steps.value, "guidance": guidance.value}
             studio.make(prompt.value, seed.value, watch=watch, asked=asked, **way)
             gallery.children = [_card(widgets, made) for made in studio.gallery]
+        except KeyboardInterrupt:
+            answer.value, studio.gallery = "<b>Stopped.</b>", before
         except (ValueError, OSError) as error:
-            answer.value = f"<b>{html.escape(str(error))}</b>"
+            answer.value, studio.gallery = f"<b>{html.escape(str(error))}</b>", before
         except Exception as error:  # a callback has no output of its own, so that nobody would see it
             answer.value = f"<b>{html.escape(f'{type(error).__name__}: {error}'[:300])}</b>"
+            studio.gallery = before
             raise
         finally:
             button.disabled = False

@@ -24,7 +24,7 @@ M. Pharr, W. Jakob, G. Humphreys: Physically Based Rendering, 4th edition. MIT P
 
 import math
 
-from vidgen_tf.clips import check_count, check_seed
+from vidgen_tf.clips import check_count, check_seed, check_values
 from vidgen_tf.materials import (
     DIFFUSE,
     GRAZING,
@@ -421,6 +421,8 @@ def rendered(arrays, frame, height, width, samples, seed, bounces=8, roulette=3,
     sizes = [check_count(value, name) for name, value in (("height", height), ("width", width), ("samples", samples))]
     limits = [check_count(bounces, "bounces", least=0), check_count(roulette, "roulette", least=0)]
     height, width, samples = sizes
+    check_values((height, width, 3), "the picture")
+    check_values((samples,), "the paths of a pixel")
     rounds = -(-samples // (chunk // 8))
     traced, total = 0, 0.0
     for turn in range(rounds):
@@ -451,6 +453,8 @@ def features(arrays: dict, frame: int = 0, *, height: int, width: int, samples: 
     height, width, samples = (
         check_count(value, name) for name, value in (("height", height), ("width", width), ("samples", samples))
     )
+    check_values((height, width, 7), "the picture")
+    check_values((samples, DICE), "the paths of a pixel")
     step, parts = max(1, CHUNK // samples), []
     for first in range(0, height * width, step):
         key = tf.random.fold_in(tf.constant([-1 - frame, seed], tf.int64), first)
@@ -465,16 +469,48 @@ def check_arrays(arrays: dict, frame: int) -> tuple[dict, int]:
         raise ValueError(f"arrays is {type(arrays).__name__}, but what pack(scene, frames) gives was expected.")
     checked = {}
     for name, shape in SPECS.items():
-        value = tf.convert_to_tensor(arrays[name], tf.float32)
+        try:
+            value = tf.convert_to_tensor(arrays[name], tf.float32)
+        except (ValueError, TypeError):
+            raise ValueError(f"arrays[{name!r}] holds no numbers of one shape; pack(scene, frames) gives it.") from None
         if not value.shape.is_compatible_with(shape):
             raise ValueError(
                 f"arrays[{name!r}] has shape {tuple(value.shape)}, but {shape} was expected, as pack gives it."
             )
+        if not bool(tf.reduce_all(tf.math.is_finite(value))):
+            raise ValueError(f"arrays[{name!r}] holds NaN or infinity, but finite numbers were expected.")
         checked[name] = value
+    _check_counts({name: value.shape for name, value in checked.items()}, checked["lights"])
     frames = checked["camera"].shape[0]
     if check_count(frame, "frame", least=0) >= frames:
         raise ValueError(f"frame is {frame}, but the arrays have {frames} frames, from 0; pack the scene with more.")
     return checked, int(frame)
+
+
+def _check_counts(shapes: dict, lights: tf.Tensor) -> None:
+    """ValueError where arrays disagree on how many frames and things there are, or a lamp is none of the things."""
+    frames, balls, solids = shapes["camera"][0], shapes["sphere_position"][1], shapes["solid_position"][1]
+    sheets = shapes["sheet_position"][0]
+    things = balls + solids + sheets
+    heads = {"sphere": (frames, balls), "solid": (frames, solids), "sheet": (sheets,), "lens": (frames,)}
+    heads |= dict.fromkeys(("color", "second", "glow", "surface"), (things,))
+    for name, shape in shapes.items():
+        head = heads.get(name.partition("_")[0], ())
+        if tuple(shape[: len(head)]) != head or not all(head):
+            raise ValueError(
+                f"arrays[{name!r}] has shape {tuple(shape)}, but {head} in front was expected, as the other arrays have it; use those of one pack."
+            )
+    if not shapes["lights"][0] or not bool(tf.reduce_all((lights >= 0) & (lights < things))):
+        raise ValueError(
+            f"arrays['lights'] is {lights.numpy().tolist()!r:.60}, but numbers of the {things} things were expected, at least one."
+        )
+
+
+def _check_seen(made: tf.Tensor, name: str, wanted: str) -> tf.Tensor:
+    """What was made, if it is finite, as far as that is known; else ValueError."""
+    if tf.executing_eagerly() and not bool(tf.reduce_all(tf.math.is_finite(made))):
+        raise ValueError(f"{name} makes NaN or infinity of this; {wanted} and an exposure above 0 were expected.")
+    return made
 
 
 def developed(light, exposure: float = 1.0):
@@ -486,12 +522,17 @@ def developed(light, exposure: float = 1.0):
 
     Returns:
         A tensor of the same shape.
+
+    Raises:
+        ValueError: for light below 0, or NaN.
     """
     light = tf.convert_to_tensor(light, tf.float32)
-    return 2 * (1 - tf.exp(-exposure * light) + 1e-9) ** (1 / GAMMA) - 1
+    picture = 2 * (1 - tf.exp(-exposure * light) + 1e-9) ** (1 / GAMMA) - 1
+    return _check_seen(picture, "developed", "light from 0")
 
 
 def undeveloped(picture, exposure: float = 1.0):
     """The light of which `developed` makes this picture; values in [-1, 1], of which 1 counts as 0.9999."""
     picture = tf.clip_by_value(tf.convert_to_tensor(picture, tf.float32), -1.0, 0.9999)
-    return -tf.math.log(1 - ((picture + 1) / 2) ** GAMMA) / exposure
+    light = -tf.math.log(1 - ((picture + 1) / 2) ** GAMMA) / exposure
+    return _check_seen(light, "undeveloped", "values in [-1, 1]")

@@ -26,6 +26,7 @@ SLOP = 1e-3  # metres that resting balls may sink in
 SWEEPS = 10  # over all contacts in one step
 INERTIA = 0.4
 MOST_STEPS = 1_000_000
+LARGEST = 1e12  # metres, metres per second …
 FLOOR = (0.0, 1.0, 0.0, 0.0)
 
 
@@ -137,6 +138,8 @@ class _Balls:
         self.radius = _above_zero(radius, "radius", len(self.position))
         self.mass = _above_zero(self.radius**3 if mass is None else mass, "mass", len(self.position))
         self.gravity = _rows(gravity, "gravity", axes=1)
+        if not isinstance(walls, (tuple, list, np.ndarray)):
+            raise ValueError(f"walls is {walls!r:.60}, but rows (x, y, z, offset), or () for none, were expected.")
         walls = np.zeros((0, 4)) if len(walls) == 0 else as_array(walls, "walls").astype(np.float64)
         if (
             walls.ndim != 2
@@ -167,6 +170,7 @@ class _Balls:
 
     def advance(self, step: float) -> None:
         """One step: flight, turning, impulses, and a push for what rests and has sunk in."""
+        self._refuse_haste(step)
         self.position += self.velocity * step + self.gravity * step**2 / 2
         self.velocity += self.gravity * step
         if self.spin.any():
@@ -184,6 +188,21 @@ class _Balls:
         for contact, approach in fastest.items():
             if approach < SLOW and self.restitution < 1:
                 self._push(*contact)
+
+    def _refuse_haste(self, step: float) -> None:
+        """ValueError for two balls that fly through each other within one step, so that nobody would see that they met."""
+        if not len(self.pairs):
+            return
+        a, b = self.pairs.T
+        way, reach = (self.velocity[b] - self.velocity[a]) * step, self.radius[a] + self.radius[b]
+        for pair in np.flatnonzero((way**2).sum(1) > reach**2):
+            apart, moved = self.position[b[pair]] - self.position[a[pair]], way[pair]
+            nearest = apart - moved * np.clip(apart @ moved / (moved @ moved), -1, 0)
+            if nearest @ nearest < reach[pair] ** 2 <= (apart + moved) @ (apart + moved):
+                raise ValueError(
+                    f"balls {a[pair]} and {b[pair]} would fly through each other within a step of {1000 * step:.2g} ms; make them slower, "
+                    "larger, or ask for more frames per second."
+                )
 
     def _contacts(self) -> list[tuple[int, int, bool]]:
         """What touches: (ball, ball or wall, whether it is a wall)."""
@@ -279,8 +298,8 @@ def _rows(values, name: str, count: int | None = None, axes: int = 2) -> np.ndar
     if values.ndim != axes or values.shape[-1] != 3 or not values.size or (count is not None and len(values) != count):
         rows = "(3,)" if axes == 1 else f"({'balls' if count is None else count}, 3)"
         raise ValueError(f"{name} has shape {values.shape}, but {rows} was expected.")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} has NaN or infinity in it, but finite numbers were expected.")
+    if not (np.abs(values) < LARGEST).all():
+        raise ValueError(f"{name} has NaN or numbers of {LARGEST:g} and more in it, but smaller ones were expected.")
     return values.copy()
 
 
@@ -288,6 +307,6 @@ def _above_zero(values, name: str, count: int) -> np.ndarray:
     values = as_array(values, name).astype(np.float64)
     if values.shape not in ((), (count,)):
         raise ValueError(f"{name} has shape {values.shape}, but one number or ({count},) was expected.")
-    if not (np.isfinite(values).all() and (values > 0).all()):
+    if not (np.isfinite(values).all() and (values > 0).all() and (values < LARGEST**3).all()):
         raise ValueError(f"{name} is {values.tolist()!r:.80}, but numbers above 0 were expected.")
     return np.broadcast_to(values, (count,)).copy()

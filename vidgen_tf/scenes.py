@@ -19,6 +19,8 @@ from vidgen_tf.clips import as_array, check_count, check_number
 KINDS = ("diffuse", "mirror", "metal", "glass")
 FACES = 6  # of a solid; one with fewer has one of them twice
 MOST_THINGS = 1000
+FARTHEST = 1e8  # metres
+BRIGHTEST = 1e18  # radiance of a lamp; sums of squares of more do not fit into float32
 
 
 # ------------------------------------------------------------------------------------------------ materials
@@ -59,7 +61,8 @@ class Material:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r:.80}, but shares from 0 to 1 were expected; light goes into glow."
                 )
-        vector(self.glow, "glow", least=0)
+        if vector(self.glow, "glow", least=0).max() > BRIGHTEST:
+            raise ValueError(f"glow is {self.glow!r:.80}, but a radiance of at most {BRIGHTEST:g} was expected.")
         if not 0.02 <= check_number(self.roughness, "roughness") <= 1:
             raise ValueError(f"roughness is {self.roughness}, but 0.02 to 1 was expected; below it is a mirror.")
         if not 1.01 <= check_number(self.index, "index") <= 3:
@@ -70,7 +73,8 @@ class Material:
 
 def glowing(radiance: float | Sequence[float]) -> Material:
     """A black material that sends out this radiance: a lamp."""
-    radiance = (float(radiance),) * 3 if np.ndim(radiance) == 0 else radiance
+    if np.ndim(radiance) == 0:
+        radiance = (float(as_array(radiance, "glow")),) * 3
     return Material((0.0, 0.0, 0.0), glow=radiance)
 
 
@@ -227,6 +231,8 @@ def _check_thing(thing) -> None:
             raise ValueError(f"turn has shape {turn.shape}, but (3, 3) or (frames, 3, 3) was expected.")
         if not np.allclose(turn @ np.swapaxes(turn, -1, -2), np.eye(3), atol=1e-4):
             raise ValueError("turn is no rotation: its rows must be of length 1 and stand at right angles; see turned.")
+        if not turn.size or (np.linalg.det(turn) < 0).any():
+            raise ValueError("turn is empty or a reflection, but a rotation was expected; turned makes one.")
 
 
 def turned(axis: Sequence[float], angle: float | np.ndarray) -> np.ndarray:
@@ -247,7 +253,9 @@ def turned(axis: Sequence[float], angle: float | np.ndarray) -> np.ndarray:
         raise ValueError("axis is (0, 0, 0), but a direction was expected, such as (0, 1, 0).")
     x, y, z = axis / np.linalg.norm(axis)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    angle = np.asarray(angle, np.float64)[..., None, None]
+    angle = as_array(angle, "angle").astype(np.float64)[..., None, None]
+    if not np.isfinite(angle).all():
+        raise ValueError("angle has NaN or infinity in it, but radians were expected.")
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
@@ -316,6 +324,8 @@ def orbit(
     Raises:
         ValueError: for a count below 1, or a center that is no point.
     """
+    for name, value in (("distance", distance), ("height", height), ("turns", turns), ("start", start)):
+        check_number(value, name, least=-FARTHEST, below=FARTHEST)
     angle = 2 * np.pi * (start + turns * np.arange(check_count(frames, "frames")) / frames)
     around = np.stack([distance * np.sin(angle), np.full(frames, float(height)), distance * np.cos(angle)], axis=1)
     return vector(center, "center") + around

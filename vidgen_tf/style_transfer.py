@@ -36,6 +36,7 @@ from vidgen_tf.video_model import HasPreset, VideoModel
 EPSILON = 1e-5  # is added to variances
 CONTENT = 2  # the layer of features, from 0, in which content is compared: its pixels are blocks of 4 × 4
 LEAST = 16  # pixels of a side
+SMALLEST = 8  # of a side whose features are looked at: the coarsest are blocks of 8 × 8
 
 
 def gram(maps):
@@ -156,10 +157,11 @@ class PictureFeatures(HasPreset, keras.Model):
             float64 (count,), from 0.
 
         Raises:
-            ValueError: for clips or a picture that break the convention or have other than 3 channels.
+            ValueError: for clips or a picture that break the convention, have other than 3 channels, or fewer than 8 pixels a side.
         """
+        clips = _check_coloured(clips)
         wanted = style_of(self.maps(check_picture(picture)[None]))
-        found = [style_of(self.maps(clip)) for clip in check_clips(clips, (*clips.shape[1:4], 3))]
+        found = [style_of(self.maps(clip)) for clip in clips]
         return np.array([float(style_loss(style, wanted)) for style in found])
 
     def content_distance(self, clips: np.ndarray, source: np.ndarray) -> np.ndarray:
@@ -172,15 +174,58 @@ class PictureFeatures(HasPreset, keras.Model):
             float64 (count,): 0 for copies, about 2 for unrelated clips.
 
         Raises:
-            ValueError: for clips that break the convention, differ in shape, or have other than 3 channels.
+            ValueError: for clips that break the convention, differ in shape, have other than 3 channels, or fewer than 8 pixels a
+                side.
         """
-        clips = check_clips(clips, (*clips.shape[1:4], 3))
+        clips = _check_coloured(clips)
         source = check_clips(source, clips.shape[1:], name="source")
+        if len(clips) != len(source):
+            raise ValueError(f"source has {len(source)} clips, but one for each of {len(clips)} clips was expected.")
         pairs = zip(clips, source, strict=True)
         return np.array([float(content_loss(self.maps(clip), self.maps(other))) for clip, other in pairs])
 
+    def fit(self, x=None, y=None, **kwargs):
+        """`keras.Model.fit`, after a look at the data: a dataset of pairs (clips, truth), or clips and their truth.
+
+        Raises:
+            ValueError: where the number of each clip's picture is missing, or there is no such picture.
+        """
+        spec = x.element_spec if isinstance(x, tf.data.Dataset) else (check_clips(x), y)
+        truth = spec[1] if isinstance(spec, tuple) and len(spec) > 1 else None
+        if not isinstance(truth, dict) or "picture" not in truth:
+            raise ValueError(
+                f"PictureFeatures learns from pairs (clips, truth), the truth with 'picture', but {type(truth).__name__} came "
+                "beside the clips; make them with world.dataset(…, truth=features.truth)."
+            )
+        if not isinstance(x, tf.data.Dataset):
+            picture = as_array(truth["picture"], "the truth's picture")
+            if (
+                picture.shape != (len(x),)
+                or picture.dtype.kind not in "iu"
+                or not np.isin(picture, range(self.pictures)).all()
+            ):
+                raise ValueError(
+                    f"the truth's picture has shape {picture.shape}, but a whole number from 0 to {self.pictures - 1} for each clip "
+                    "was expected."
+                )
+        try:
+            return super().fit(x, y, **kwargs)
+        except Exception:
+            self.train_function = None  # a step that failed while it was traced cannot be traced again
+            raise
+
     def get_config(self):
         return {"pictures": self.pictures, "width": self.width, "seed": self.seed, "name": self.name}
+
+
+def _check_coloured(clips: np.ndarray, name: str = "clips") -> np.ndarray:
+    """The clips as they came, if they keep the convention, in colour, with at least 8 pixels a side; else ValueError."""
+    clips = check_clips(clips, name=name)
+    if clips.shape[4] != 3 or min(clips.shape[2:4]) < SMALLEST:
+        raise ValueError(
+            f"{name} has frames of shape {clips.shape[2:]}, but 3 channels and at least {SMALLEST} pixels a side were expected."
+        )
+    return clips
 
 
 def style_of(layers: list) -> list:
@@ -263,9 +308,11 @@ class StyleTransfer(VideoModel):
             )
         if isinstance(features, dict):
             features = keras.saving.deserialize_keras_object(features)
-        if not hasattr(features, "maps"):
+        if isinstance(features, type) or not hasattr(features, "maps"):
             raise ValueError(f"features is {features!r:.60}, but PictureFeatures, already trained, were expected.")
         self.features = features
+        if not isinstance(styles, (str, tuple, list)):
+            raise ValueError(f"styles is {styles!r:.60}, but names of vidgen_tf.styles.STYLES were expected.")
         self.styles = (styles,) if isinstance(styles, str) else tuple(styles)
         if not self.styles:
             raise ValueError("styles names none, but one or more of vidgen_tf.styles.STYLES were expected.")

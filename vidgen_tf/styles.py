@@ -45,7 +45,7 @@ def style_picture(name: str, size: int = 64, seed: int = 0) -> np.ndarray:
     Raises:
         ValueError: for an unknown name, a size out of range, or a seed that is no whole number.
     """
-    if name not in STYLES:
+    if not isinstance(name, str) or name not in STYLES:
         raise ValueError(f"There is no style {name!r:.60}; known: {', '.join(STYLES)}.")
     check_size(check_count(size, "size", least=16))
     if size > LARGEST:

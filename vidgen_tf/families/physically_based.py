@@ -56,7 +56,7 @@ class PathTracer(VideoModel):
         self.samples, self.bounces = check_count(samples, "samples"), check_count(bounces, "bounces")
         if isinstance(denoiser, dict):
             denoiser = keras.saving.deserialize_keras_object(denoiser)
-        if denoiser is not None and not hasattr(denoiser, "clean"):
+        if denoiser is not None and (isinstance(denoiser, type) or not hasattr(denoiser, "clean")):
             raise ValueError(f"denoiser is {denoiser!r:.60}, but a trained Denoiser, or None, was expected.")
         self.denoiser, self.rays = denoiser, 0
         self.built = True

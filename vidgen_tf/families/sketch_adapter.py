@@ -209,20 +209,25 @@ class SketchAdapter(VideoModel):
         Raises:
             ValueError: for anything else.
         """
-        settings |= self._settings(count, condition, region)
+        settings = self._settings(count, condition, region, settings)
         return self.diffusion.generate(count, condition, seed=seed, **settings)
 
     def trajectory(self, count, condition=None, *, seed, shown, region=None, **settings) -> np.ndarray:
         """Clips on their way out of noise: as `Diffusion.trajectory`, with a region as in `generate`."""
-        settings |= self._settings(count, condition, region)
+        settings = self._settings(count, condition, region, settings)
         return self.diffusion.trajectory(count, condition, seed=seed, shown=shown, **settings)
 
-    def _settings(self, count, condition, region) -> dict:
+    def _settings(self, count, condition, region, settings) -> dict:
         if region is None:
-            return {}
-        if len(as_array(region, "region")) != check_count(count):
+            return settings
+        if settings.get("control") is not None:
+            raise ValueError(
+                "region and control were both given, but a region says the control; leave one of them out."
+            )
+        region = as_array(region, "region")
+        if region.ndim and len(region) != check_count(count):
             raise ValueError(f"region has {len(region)} sketches, but one for each of {count} clips was expected.")
-        return {"control": self.control_of(region, condition)}
+        return settings | {"control": self.control_of(region, condition)}
 
     @property
     def preset_weights(self):

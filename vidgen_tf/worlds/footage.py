@@ -204,10 +204,16 @@ class Films(World):
         *,
         part: str = "train",
     ):
+        if not isinstance(names, (str, os.PathLike, tuple, list)):
+            raise ValueError(
+                f"names is {names!r:.60}, but a list of some of {', '.join(SOURCES)} or files was expected."
+            )
         self.names = (names,) if isinstance(names, (str, os.PathLike)) else tuple(names)
         if not self.names:
             raise ValueError(f"names has nothing in it, but some of {', '.join(SOURCES)} or files were expected.")
         check_count(frames, "frames", least=2)
+        if size is not None and min(check_size(size)) < 16:
+            raise ValueError(f"size is {size!r}, but at least 16 pixels a side were expected: flow needs them.")
         self.films = [Footage(name, frames, size, part=part) for name in self.names]
         self.clip_shape = self.films[0].clip_shape
         self._found: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vidgen_tf.clips import as_array, check_count, check_number, check_path, check_seed
+from vidgen_tf.clips import MAX_SIDE, as_array, check_count, check_number, check_path, check_seed, check_values
 from vidgen_tf.worlds.shapes import (
     ARM,
     BACKGROUNDS,
@@ -40,6 +40,8 @@ GAP = 12  # the widest gap that is closed, in its pixels
 PEN = 8  # ink that is thicker than this is no line, in its pixels
 INK = 0.35  # what differs from the paper by less than this part of the most is paper
 LEAST = 16  # pixels; what is smaller is a speck
+LEAST_SIDE = 8  # pixels of a region that is painted
+FARTHEST = 1000  # pixels that a line may go astray
 NEARLY = 0.95  # of all that can be enclosed
 PLACES = 16  # at which a thing is tried
 FOLDS = (1, 4, 3, 4)  # turns of a shape that look alike, by SHAPES
@@ -57,7 +59,11 @@ def outlines_of(truth: dict[str, np.ndarray], frame: int = 0) -> list[list[np.nd
 
     Returns:
         For each clip a list with one closed curve a thing: float (points, 2), (x, y) in pixels, the first point not repeated.
+
+    Raises:
+        ValueError: for what is no truth of `Shapes`, and a frame that it does not have.
     """
+    truth, frame = _check_truth(truth, frame)
     found = []
     for clip, count in enumerate(truth["count"]):
         curves = []
@@ -68,6 +74,37 @@ def outlines_of(truth: dict[str, np.ndarray], frame: int = 0) -> list[list[np.nd
             curves.append(turned + truth["position"][clip, frame, thing])
         found.append(curves)
     return found
+
+
+def _check_truth(truth, frame: int) -> tuple[dict[str, np.ndarray], int]:
+    """The parts of a truth that say where outlines are, and the number of a frame, if they are such; else ValueError."""
+    axes = {"count": 1, "shape": 2, "radius": 3, "angle": 3, "position": 4}
+    if not isinstance(truth, dict) or not set(axes) <= set(truth):
+        raise ValueError(
+            f"truth is {type(truth).__name__} without {', '.join(axes)}, but that of Shapes was expected; give sample.truth."
+        )
+    found = {name: as_array(truth[name], f"truth[{name!r}]") for name in axes}
+    clips, frames = len(found["count"]) if found["count"].ndim else 0, (*found["radius"].shape, 0, 0)[1]
+    shapes = {"count": (clips,), "shape": (clips, 2), "radius": (clips, frames, 2), "position": (clips, frames, 2, 2)}
+    for name in axes:
+        if not clips or found[name].shape != shapes.get(name, shapes["radius"]):
+            raise ValueError(
+                f"truth[{name!r}] has shape {found[name].shape}, but that of one or more clips of Shapes was expected; give sample.truth."
+            )
+    seen = np.arange(2) < found["count"][:, None]
+    whole = found["count"].dtype.kind in "iu" and found["shape"].dtype.kind in "iu"
+    if not whole or not np.isin(found["count"], (1, 2)).all() or not np.isin(found["shape"][seen], range(4)).all():
+        raise ValueError("truth says no count of 1 or 2, or no number of a shape; give sample.truth of Shapes.")
+    if check_count(frame, "frame", least=0) >= frames:
+        raise ValueError(f"frame is {frame}, but the clips have {frames} frames, from 0; give a smaller number.")
+    if not all(np.isfinite(found[name][:, frame][seen]).all() for name in ("radius", "angle", "position")):
+        raise ValueError("truth has places, radii or angles that are not finite; give sample.truth of Shapes.")
+    return found, int(frame)
+
+
+def _check_side(side: int) -> int:
+    """The side of a picture as an int, if it is a whole number of pixels from 1 to 8192; else ValueError."""
+    return int(check_number(check_count(side, "side"), "side", 1, MAX_SIDE + 1))
 
 
 def _corners(shape: int) -> np.ndarray:
@@ -106,9 +143,15 @@ def drawn(
     Raises:
         ValueError: for sizes below 1, or other numbers that cannot be.
     """
-    size, side, dice = check_count(size, "size"), check_count(side, "side"), np.random.default_rng(check_seed(seed))
-    wobble, gap = check_number(wobble, "wobble"), check_number(gap, "gap")
+    size, side, dice = check_count(size, "size"), _check_side(side), np.random.default_rng(check_seed(seed))
+    wobble, gap = check_number(wobble, "wobble", below=FARTHEST), check_number(gap, "gap")
+    if not isinstance(thickness, (tuple, list, np.ndarray)) or len(thickness) != 2:
+        raise ValueError(f"thickness is {thickness!r:.60}, but two numbers, (least, largest), were expected.")
     thin, thick = (check_number(value, "thickness", below=side) for value in thickness)
+    if thin > thick:
+        raise ValueError(f"thickness is {thickness!r:.60}, but the least one was expected first; exchange them.")
+    truth, frame = _check_truth(truth, frame)
+    check_values((len(truth["count"]), side, side), "the drawings")
     made = []
     for curves in outlines_of(truth, frame):
         picture = Image.new("L", (FINE * side, FINE * side), 255)
@@ -154,7 +197,7 @@ def region_of(drawing: np.ndarray | str | Path, side: int = 32) -> np.ndarray:
         ValueError: for anything else, an empty picture, and lines that enclose nothing.
         FileNotFoundError: where there is no such file.
     """
-    side = check_count(side, "side")
+    side = _check_side(side)
     ink = np.pad(_ink(_picture(drawing)), GAP)  # so that all around is paper
     region, loose = np.zeros(ink.shape, np.float32), np.zeros_like(ink)
     for stroke in _strokes(ink):
@@ -181,6 +224,7 @@ def _picture(drawing) -> np.ndarray:
     if isinstance(drawing, (str, Path)):
         try:
             with Image.open(check_path(drawing)) as file:
+                _check_sides(file.height, file.width)
                 drawing = np.asarray(file.convert("RGBA"))
         except FileNotFoundError:
             raise FileNotFoundError(f"There is no file {drawing}; give the path of a picture.") from None
@@ -192,12 +236,21 @@ def _picture(drawing) -> np.ndarray:
         raise ValueError(
             f"drawing has shape {values.shape}, but (height, width) or (height, width, channels) was expected."
         )
+    _check_sides(*values.shape[:2])
     values = values / 255.0 if values.dtype == np.uint8 else values.astype(float)
     if not (values.min() >= 0 and values.max() <= 1):  # NaN is neither
         raise ValueError("drawing has values that are neither uint8 nor from 0 to 1; give one of these.")
     if values.shape[2] == 4:
         values = 1 - values[..., 3:] * (1 - values[..., :3])
     return np.broadcast_to(values, (*values.shape[:2], 3))
+
+
+def _check_sides(height: int, width: int) -> None:
+    """ValueError for a drawing so high or wide that the square around it would not fit."""
+    if max(height, width) > MAX_SIDE:
+        raise ValueError(
+            f"drawing is {height} × {width} pixels, but sides of at most {MAX_SIDE} were expected; make it smaller."
+        )
 
 
 def _ink(values: np.ndarray) -> np.ndarray:
@@ -280,12 +333,23 @@ def painted(regions: np.ndarray, captions: Sequence[str], ground: str = "gray") 
     Raises:
         ValueError: for anything else.
     """
+    if not isinstance(captions, (list, tuple, np.ndarray)) or not len(captions):
+        raise ValueError(f"captions is {captions!r:.60}, but a list of sentences was expected, one for each region.")
     regions, labels = as_array(regions, "regions"), labels_of(captions)
+    if regions.ndim == 3 and (regions.shape[1] != regions.shape[2] or regions.shape[1] < LEAST_SIDE):
+        raise ValueError(
+            f"regions has shape {regions.shape}, but squares of at least {LEAST_SIDE} pixels a side were expected."
+        )
     if regions.ndim != 3 or len(regions) != len(labels["count"]) or ground not in BACKGROUNDS:
         raise ValueError(
             f"regions has shape {regions.shape}, with {len(labels['count'])} captions and the ground {ground!r:.40}, but (n, "
             f"side, side), as many captions, and one of {', '.join(BACKGROUNDS)} were expected."
         )
+    if not (regions.min() >= 0 and regions.max() <= 1):  # NaN is neither
+        raise ValueError(
+            f"regions has values from {regions.min():.3g} to {regions.max():.3g}, but 0 to 1 was expected; region_of gives them."
+        )
+    check_values((*regions.shape, 3), "the frames")
     frames = np.full((*regions.shape, 3), GRAYS[BACKGROUNDS.index(ground)], np.float32)
     for clip, (frame, region) in enumerate(zip(frames, regions, strict=True)):
         inks = PALETTE[labels["color"][clip]]
@@ -343,6 +407,9 @@ def _laid(region, shape, radius, turn, x, y) -> tuple[np.ndarray, np.ndarray, np
     kernel = shown / shown.sum() - 0.5 * ring / ring.sum()
     fit = np.fft.irfft2(np.fft.rfft2(region) * np.conj(np.fft.rfft2(kernel)), region.shape)
     shifts = peak_local_max(fit, min_distance=1, num_peaks=PLACES, exclude_border=False)  # round the border
+    if not len(shifts):  # where all places are alike there is no peak
+        shifts = np.argwhere(fit > fit.max() - 1e-6)
+        shifts = shifts[:: -(-len(shifts) // PLACES)]
     moved = [[np.roll(part, shift, axis=(0, 1)) for part in (shown, np.hypot(x, y) / radius)] for shift in shifts]
     cover, far = (np.stack(part) for part in zip(*moved, strict=True))
     return cover, far, fit[tuple(shifts.T)]
