@@ -26,6 +26,7 @@ _HOME = {
     "Balls": "worlds.balls",
     "MovingPictures": "worlds.moving_pictures",
     "MovingCamera": "worlds.camera",
+    "Faces": "worlds.faces",
     "style_picture": "styles",
     "drawn": "worlds.sketches",
     "region_of": "worlds.sketches",
