@@ -33,6 +33,33 @@ def parameters(code, hidden, height, width, *, channels=3, bias=1, drop=0):
 
 
 # Exercise: right answers, and wrong ones each with a word that its verdict must have.
+def _decibels(sound, frames, floor, factor=20, level=lambda parts: np.sqrt(np.mean(parts**2, axis=1)), least=1e-12):
+    parts = level(sound[: len(sound) // frames * frames].reshape(frames, -1))
+    return 1 - 2 * np.maximum(factor * np.log10(np.maximum(parts / parts.max(), least)), floor) / floor
+
+
+def _late(opening, loudness, most, score=lambda one, other: np.corrcoef(one, other)[0, 1]):
+    def agreement(late):
+        first, last = max(late, 0), len(opening) + min(late, 0)
+        return score(opening[first:last], loudness[first - late : last - late])
+
+    return max(range(-most, most + 1), key=agreement)
+
+
+def _way(flows, sign=-1, order=1):
+    y, x = np.mgrid[: flows.shape[1], : flows.shape[2]]
+    total = np.zeros(flows.shape[1:])
+    for flow in flows[::order]:
+        row = np.clip(y + sign * flow[..., 1], 0, flows.shape[1] - 1).astype(int)
+        total = flow + total[row, np.clip(x + sign * flow[..., 0], 0, flows.shape[2] - 1).astype(int)]
+    return total
+
+
+def _shadowed(film, light, empty, alpha, darker=None):
+    darker = np.minimum(light / empty, 1) if darker is None else darker
+    return alpha[..., None] * light + (1 - alpha[..., None]) * film * darker
+
+
 ANSWERS = {
     "00.1": (
         [
@@ -1310,6 +1337,70 @@ ANSWERS = {
             (lambda clip, flow, seen: 3 * _unsteady(clip, flow, seen) / max(seen.sum(), 1), "not their sum"),
             (lambda clip, flow, seen: _unsteady(clip, flow, seen), "divide by the pixels"),
             (lambda clip, flow, seen: 0.0, "the mean over seen"),
+        ],
+    ),
+    "12.1": (
+        [
+            _decibels,
+            lambda sound, frames, floor: (
+                1
+                * _decibels(
+                    sound, frames, floor, level=lambda parts: parts.std(axis=1) * 0 + np.sqrt((parts**2).sum(axis=1))
+                )
+            ),
+        ],
+        [
+            (lambda sound, frames, floor: _decibels(sound, frames, floor, factor=10), "20 · log10"),
+            (
+                lambda sound, frames, floor: _decibels(sound, frames, floor, level=lambda p: np.abs(p).mean(axis=1)),
+                "absolute",
+            ),
+            (
+                lambda sound, frames, floor: _decibels(sound, frames, floor, level=lambda p: np.abs(p).max(axis=1)),
+                "peak",
+            ),
+            (lambda sound, frames, floor: -_decibels(sound, frames, floor), "upside down"),
+            (lambda sound, frames, floor: (1 + _decibels(sound, frames, floor)) / 2, "from 0 to 1"),
+            (lambda sound, frames, floor: np.zeros(frames + 1), "one number a frame"),
+            (lambda sound, frames, floor: np.zeros(frames), "is wrong"),
+        ],
+    ),
+    "12.2": (
+        [_late, lambda opening, loudness, most: -_late(loudness, opening, most)],
+        [
+            (lambda opening, loudness, most: -_late(opening, loudness, most), "sign"),
+            (lambda opening, loudness, most: 0, "was expected"),
+            (
+                lambda opening, loudness, most: _late(
+                    opening, loudness, most, lambda one, other: -np.corrcoef(one, other)[0, 1]
+                ),
+                "was expected",
+            ),
+            (lambda opening, loudness, most: np.argmax(opening) - np.argmax(loudness) + 0.5, "was expected"),
+        ],
+    ),
+    "12.3": (
+        [_way, lambda flows: 1.0 * _way(flows)],
+        [
+            (lambda flows: flows.sum(axis=0), "at one place"),
+            (lambda flows: _way(flows, sign=1), "came from p - flow(p)"),
+            (lambda flows: _way(flows, order=-1), "begin with the first"),
+            (lambda flows: -_way(flows), "other way"),
+            (lambda flows: _way(flows)[..., 0], "was expected"),
+        ],
+    ),
+    "12.4": (
+        [_shadowed, lambda film, light, empty, alpha: 1 * _shadowed(film, light, empty, alpha)],
+        [
+            (lambda film, light, empty, alpha: _shadowed(film, light, empty, alpha, 1), "no shadow"),
+            (lambda film, light, empty, alpha: _shadowed(film, light, empty, alpha, light / empty), "above 1"),
+            (
+                lambda film, light, empty, alpha: _shadowed(film, light, empty, alpha, np.minimum(empty / light, 1)),
+                "upside down",
+            ),
+            (lambda film, light, empty, alpha: _shadowed(film, light, empty, 1 - alpha), "there the render"),
+            (lambda film, light, empty, alpha: light, "nowhere"),
+            (lambda film, light, empty, alpha: film[0], "was expected"),
         ],
     ),
 }

@@ -24,7 +24,15 @@ EXPRESSIONS = {  # smile, height of the brows, and how far their inner ends are 
     "surprised": (-0.1, 0.9, 0.2),
 }
 IDENTITY = ("skin", "hair", "length of the hair", "width of the face", "shirt")
-ACTS = ("smile", "brow", "tilt", "gaze", "turn", "nod", "opening")  # of each frame; "opening" from 0 to 1, the others from -1
+ACTS = (
+    "smile",
+    "brow",
+    "tilt",
+    "gaze",
+    "turn",
+    "nod",
+    "opening",
+)  # of each frame; "opening" from 0 to 1, the others from -1
 NAMED = np.array(list(EXPRESSIONS.values()), np.float32)
 JITTER = 0.1  # of an expression in `sample`
 
@@ -269,7 +277,10 @@ def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def _syllables(count: int, frames: int, dice: np.random.Generator) -> np.ndarray:
     """Loudness of voices, (count, frames) from -1 to 1: syllables, one to a few frames long, and pauses."""
     start = dice.uniform(-1, 2, (count, 1)) + np.cumsum(dice.uniform(1.8, 5, (count, frames // 2)), axis=1) - 3
-    wide, high = dice.uniform(0.6, 1.5, start.shape), dice.uniform(0.3, 1, start.shape) * (dice.random(start.shape) < 0.85)
+    wide, high = (
+        dice.uniform(0.6, 1.5, start.shape),
+        dice.uniform(0.3, 1, start.shape) * (dice.random(start.shape) < 0.85),
+    )
     each = high[..., None] * np.exp(-0.5 * np.square((np.arange(frames) - start[..., None]) / wide[..., None]))
     return 2 * np.clip(each.max(axis=1), 0, 1) - 1
 
