@@ -87,7 +87,7 @@ class Faces(World):
         numbers = np.concatenate([*parts, _syllables(count, frames, dice)], axis=1).astype(np.float32)
         told = numbers.copy()
         told[dice.random(count) < self.untold, : len(IDENTITY)] = np.nan
-        names = [tuple(EXPRESSIONS)[number] for number in range(len(NAMED))]
+        names = tuple(EXPRESSIONS)
         captions = tuple(
             f"{'an' if names[a][0] == 'a' else 'a'} {names[a]} face " + ("talks" if a == b else f"becomes {names[b]}")
             for a, b in expression
@@ -114,7 +114,10 @@ class Faces(World):
             raise ValueError(f"There is no quantity {unknown[0]!r}; known: {', '.join(known)}.")
         for name, wide in known.items():
             value = quantities.get(name, -1.0 if name == "loudness" else 0.0)
-            value = EXPRESSIONS.get(value, value) if isinstance(value, str) else value
+            if isinstance(value, str):
+                if value not in EXPRESSIONS:
+                    raise ValueError(f"{name} is {value!r:.40}, but one of {', '.join(EXPRESSIONS)} was expected.")
+                value = EXPRESSIONS[value]
             value = as_array(value, name)
             if value.dtype.kind not in "fiu" or value.shape not in ((), (wide,)):
                 raise ValueError(f"{name} is {value!s:.60}, but {wide} numbers, or one for all of them, were expected.")
