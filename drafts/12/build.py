@@ -21,7 +21,7 @@ METADATA = {
 
 def filled(kind, text):
     def band(found):
-        value = BANDS[kind][found[1]] if isinstance(BANDS.get(kind), dict) else BANDS[found[1]]
+        value = BANDS[kind][found[1]]
         if value is not None:
             return str(value)
         return "at_least=-1e9" if kind == "code" else "**TO SET**"

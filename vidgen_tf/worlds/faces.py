@@ -172,7 +172,7 @@ class Faces(World):
         if clips.shape[2] > 64:
             raise ValueError(f"frames of {clips.shape[2]} pixels cannot be read; make them with size=64 at most.")
         of_frames, of_clips = _ruler(clips.shape[2])
-        acts = _squares(_measured(clips)) @ of_frames
+        acts = np.clip(_squares(_measured(clips)) @ of_frames, -2, 2)  # what is no face may give anything
         identity = _thumbnails(clips) @ of_clips
         drawn = self._drawn(np.clip(identity, -1, 1), np.clip(acts, (-1.2,) * 6 + (0,), (1.2,) * 7))
         expression = np.square(acts[..., None, :3] - NAMED).sum(axis=-1).argmin(axis=-1)
