@@ -95,6 +95,7 @@ def test_still_and_mean_faces_and_foreign_voices_have_no_lip_sync(world, sample)
     assert abs(world.scores(sample.clips, other)["lip_sync"]) < 0.4
     assert world.read(frozen(sample.clips))["acts"][..., OPENING].std(axis=1).max() < 1e-5
     assert world.read(mean_clip(sample.clips))["error"].mean() > 3 * world.read(sample.clips)["error"].mean()
+    assert abs(world.scores(frozen(sample.clips), numbers)["lip_sync"]) < 0.3
     assert set(world.scores(sample.clips)) == {"error"}
 
 

@@ -181,7 +181,7 @@ class Faces(World):
 
     def scores(self, clips: np.ndarray, captions: Sequence = ()) -> dict[str, float]:
         """How far made clips are from faces of this world, "error"; with the numbers (count, sum of columns) that they were made
-        for in the place of captions also "lip_sync", the mean correlation of opening and loudness; "expression", the share of
+        for in the place of captions also "lip_sync", the mean correlation of opening and loudness, 0 for a mouth that stands still; "expression", the share of
         the ends of clips at which it is as asked, the nearest named one; and the mean errors "turn", "nod", "gaze" of acts."""
         found = self.read(clips)
         scores = {"error": float(found["error"].mean())}
@@ -190,7 +190,7 @@ class Faces(World):
             ends = found["acts"][:, :3, :3].mean(axis=1), found["acts"][:, -3:, :3].mean(axis=1)
             want = asked[:, :3, :3].mean(axis=1), asked[:, -3:, :3].mean(axis=1)
             nearest = [np.square(each[:, None] - NAMED).sum(axis=-1).argmin(axis=-1) for each in (*ends, *want)]
-            scores["lip_sync"] = float(np.nanmean(correlation(found["acts"][..., 6], asked[..., 6])))
+            scores["lip_sync"] = float(np.nan_to_num(correlation(found["acts"][..., 6], asked[..., 6])).mean())
             scores["expression"] = float(np.mean([nearest[0] == nearest[2], nearest[1] == nearest[3]]))
             away = np.abs(found["acts"] - asked).mean(axis=(0, 1))
             scores |= {name: float(away[ACTS.index(name)]) for name in ("turn", "nod", "gaze")}
