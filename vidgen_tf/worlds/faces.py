@@ -180,9 +180,14 @@ class Faces(World):
         return {"acts": acts, "identity": identity, "expression": expression, "error": error}
 
     def scores(self, clips: np.ndarray, captions: Sequence = ()) -> dict[str, float]:
-        """How far made clips are from faces of this world, "error"; with the numbers (count, sum of columns) that they were made
-        for in the place of captions also "lip_sync", the mean correlation of opening and loudness, 0 for a mouth that stands still; "expression", the share of
-        the ends of clips at which it is as asked, the nearest named one; and the mean errors "turn", "nod", "gaze" of acts."""
+        """How far made clips are from faces of this world.
+
+        Returns:
+            "error", the mean root mean square error of frames, see `read`. With the numbers (count, sum of columns) that clips were
+            made for in the place of captions also "lip_sync", the mean correlation of opening and loudness, 0 where the mouth
+            stands still; "expression", the share of first and last frames, three each, at which the nearest named expression is
+            as asked; and the mean errors of the acts "turn", "nod" and "gaze".
+        """
         found = self.read(clips)
         scores = {"error": float(found["error"].mean())}
         if len(captions):
