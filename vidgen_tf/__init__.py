@@ -26,6 +26,8 @@ _HOME = {
     "Balls": "worlds.balls",
     "MovingPictures": "worlds.moving_pictures",
     "MovingCamera": "worlds.camera",
+    "Adverts": "worlds.adverts",
+    "photograph": "worlds.adverts",
     "style_picture": "styles",
     "drawn": "worlds.sketches",
     "region_of": "worlds.sketches",

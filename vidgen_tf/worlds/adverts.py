@@ -47,7 +47,7 @@ MOODS = {  # the light; the ground at the top and at the bottom
 }
 LABELS = {"product": tuple(SHELVES), "color": tuple(COLORS), "pace": tuple(PACES), "mood": tuple(MOODS)}
 
-LEAST_COSINE = 0.96  # of a colour and what is seen: two of the six colours have at most 0.90, any of them and grey too
+LEAST_COSINE = 0.94  # of a colour and what is seen: two of the six colours have at most 0.90, any of them and grey too
 LEAST_GAP = 0.15  # from the ground, the root of summed squares: what is nearer to it is ground
 LEAST_PIXELS = 12  # of product in a frame
 MOST_WANDERING = 1.0  # pixels, root mean square, that a product may be off its way
@@ -157,7 +157,7 @@ class Adverts(World):
         """What made clips show, by rules alone; the shelf is left to a classifier of pictures.
 
         The mood is that whose ground is nearest in the rows that no product reaches. The colour is that of the mean product,
-        less the light of the mood, if the cosine of both is 0.96 at least. The pace is that whose way is nearest to the centre
+        less the light of the mood, if the cosine of both is 0.94 at least. The pace is that whose way is nearest to the centre
         of what is not ground, if it is off by at most one pixel (root mean square).
 
         Args:
@@ -230,7 +230,9 @@ class Adverts(World):
         far = np.sqrt(np.mean((np.moveaxis(edge, 0, -1)[:, None] - known) ** 2, axis=(2, 3)))
         mood = far.argmin(axis=1)
         ground = np.moveaxis(GROUNDS[mood], -1, 0)[:, :, None]  # (3, count, 1, 32, 1)
-        gap = np.sqrt(sum((each - under) ** 2 for each, under in zip(shown, ground, strict=True)))  # (count, 15, 32, 32)
+        gap = np.sqrt(
+            sum((each - under) ** 2 for each, under in zip(shown, ground, strict=True))
+        )  # (count, 15, 32, 32)
         weight = np.where(gap > LEAST_GAP, gap, 0)
         plain = shown / LIGHTS[mood].T[:, :, None, None, None]
         color = weight * (plain.max(axis=0) - plain.min(axis=0))  # what is grey tells no colour
@@ -286,6 +288,6 @@ LENGTHS = np.linalg.norm(TINTS, axis=1, keepdims=True)
 LIGHTS = np.array([light for light, _, _ in MOODS.values()], np.float32)
 _ROWS = np.linspace(0, 1, SIDE, dtype=np.float32)[:, None, None]
 GROUNDS = np.stack([(1 - _ROWS) * np.float32(top) + _ROWS * np.float32(bottom) for _, top, bottom in MOODS.values()])
-WAYS = np.rint(
-    [SWAY * np.sin(2 * np.pi * turns * np.arange(FRAMES) / FRAMES) for turns in PACES.values()]
-).astype(int)  # pixels to the right, (paces, frames)
+WAYS = np.rint([SWAY * np.sin(2 * np.pi * turns * np.arange(FRAMES) / FRAMES) for turns in PACES.values()]).astype(
+    int
+)  # pixels to the right, (paces, frames)
