@@ -1312,7 +1312,112 @@ ANSWERS = {
             (lambda clip, flow, seen: 0.0, "the mean over seen"),
         ],
     ),
+    "13.1": (
+        [
+            lambda history, price: max(0, 100 * (1 - price / history[-30:].min())),
+            lambda history, price: 100 * np.clip(1 - price / np.min(history[-30:]), 0, None),
+        ],
+        [
+            (lambda history, price: 100 * (1 - price / history[-30:].min()), "no reduction"),
+            (lambda history, price: max(0, 100 * (1 - price / history.min())), "only the last 30"),
+            (lambda history, price: max(0, 100 * (1 - price / history[-31:].min())), "31 days"),
+            (lambda history, price: max(0, 100 * (1 - price / history[:30].min())), "newest are last"),
+            (lambda history, price: max(0, 100 * (1 - price / history[-1])), "yesterday"),
+            (lambda history, price: max(0, 100 * (1 - price / history.max())), "highest"),
+            (lambda history, price: max(0, 100 * (1 - price / history[-30:].max())), "highest"),
+            (lambda history, price: max(0, 100 * (1 - price / history[-30:].mean())), "the mean"),
+            (lambda history, price: max(0, 1 - price / history[-30:].min()), "percent"),
+        ],
+    ),
+    "13.2": (
+        [
+            lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes) + strength * (w - prior),
+            lambda x, likes, w, prior, strength: ((_chance(x, w) - likes)[:, None] * x).sum(0) + strength * (w - prior),
+        ],
+        [
+            (lambda x, likes, w, prior, strength: x.T @ (likes - _chance(x, w)) - strength * (w - prior), "downhill"),
+            (lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes), "prior does not pull"),
+            (lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes) + strength * w, "towards 0"),
+            (lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes) + 2 * strength * (w - prior), "twice"),
+            (lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes) + strength * (prior - w), "pushes"),
+            (
+                lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes) / len(x) + strength * (w - prior),
+                "sum",
+            ),
+            (lambda x, likes, w, prior, strength: x.T @ (x @ w - likes) + strength * (w - prior), "sigmoid"),
+            (lambda x, likes, w, prior, strength: _chance(x, w) - likes, "one number for each weight"),
+            (lambda x, likes, w, prior, strength: 0 * w, "it is wrong"),
+        ],
+    ),
+    "13.3": (
+        [
+            lambda pictures: _apart(pictures).sum() / (len(pictures) * (len(pictures) - 1)),
+            lambda pictures: _apart(pictures)[np.triu_indices(len(pictures), 1)].mean(),
+        ],
+        [
+            (lambda pictures: _apart(pictures).mean(), "with themselves"),
+            (lambda pictures: np.square(_apart(pictures))[np.triu_indices(len(pictures), 1)].mean(), "root is missing"),
+            (
+                lambda pictures: np.sqrt(np.square(_apart(pictures))[np.triu_indices(len(pictures), 1)].mean()),
+                "of each pair first",
+            ),
+            (lambda pictures: _apart(pictures).sum() / 2, "sum over the pairs"),
+            (lambda pictures: 2 * _apart(pictures)[np.triu_indices(len(pictures), 1)].mean(), "counted twice"),
+            (
+                lambda pictures: np.sqrt(np.mean((pictures - pictures.mean(0)) ** 2, axis=(1, 2))).mean(),
+                "mean picture",
+            ),
+            (lambda pictures: np.sqrt(np.mean(np.diff(pictures, axis=0) ** 2, axis=(1, 2))).mean(), "the next"),
+            (lambda pictures: pictures.std(), "all pixels"),
+            (lambda pictures: 0.5, "was expected"),
+        ],
+    ),
+    "13.4": (
+        [
+            lambda a, n, b, m: _newcombe(_wilson(a, n), a / n, _wilson(b, m), b / m),
+            lambda a, n, b, m: np.array(_newcombe(_wilson(a, n, 1.959964), a / n, _wilson(b, m, 1.959964), b / m)),
+        ],
+        [
+            (lambda a, n, b, m: _newcombe(_wilson(a, n), a / n, _wilson(b, m), b / m)[::-1], "exchanged"),
+            (lambda a, n, b, m: _newcombe(_wilson(b, m), b / m, _wilson(a, n), a / n), "rate a less rate b"),
+            (lambda a, n, b, m: np.subtract(_wilson(b, m), _wilson(a, n)[::-1]), "widths are added"),
+            (
+                lambda a, n, b, m: [
+                    b / m - a / n + sign * 1.96 * np.sqrt(a * (n - a) / n**3 + b * (m - b) / m**3) for sign in (-1, 1)
+                ],
+                "Wald",
+            ),
+            (
+                lambda a, n, b, m: [
+                    b / m - a / n - np.hypot(b / m - _wilson(b, m)[0], a / n - _wilson(a, n)[0]),
+                    b / m - a / n + np.hypot(_wilson(b, m)[1] - b / m, _wilson(a, n)[1] - a / n),
+                ],
+                "other end of a",
+            ),
+            (lambda a, n, b, m: b / m - a / n, "two numbers"),
+            (lambda a, n, b, m: _wilson(b, m), "was expected"),
+        ],
+    ),
 }
+
+
+def _chance(features, weights):
+    return 1 / (1 + np.exp(-features @ weights))
+
+
+def _apart(pictures):
+    return np.sqrt(np.mean((pictures[:, None] - pictures[None]) ** 2, axis=(2, 3)))
+
+
+def _wilson(clicks, shown, z=1.96):
+    rate, wide = clicks / shown, z**2 / shown
+    half = z / (1 + wide) * np.sqrt(rate * (1 - rate) / shown + wide / (4 * shown))
+    return (rate + wide / 2) / (1 + wide) - half, (rate + wide / 2) / (1 + wide) + half
+
+
+def _newcombe(one, rate, other, second):
+    low = second - rate - np.hypot(second - other[0], one[1] - rate)
+    return low, second - rate + np.hypot(other[1] - second, rate - one[0])
 
 
 def _overlap(one, other, empty=1.0):
