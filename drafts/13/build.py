@@ -26,7 +26,8 @@ def filled(kind, text):
             return str(value)
         return "at_least=-1e9" if kind == "code" else "**TO SET**"
 
-    return re.sub(r"<<([a-z0-9_]+)>>", band, text.strip("\n"))
+    holder = r"<<([a-z0-9_]+)>>"
+    return re.sub(holder, band, re.sub(holder, band, text.strip("\n")))  # a sentence may hold a placeholder
 
 
 def write(cells, path, prefix):
