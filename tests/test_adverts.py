@@ -47,7 +47,8 @@ def test_a_sample_keeps_the_contract(world):
     np.testing.assert_array_equal(labels[:, 0], world.shelf[picture])
     np.testing.assert_array_equal(sample.truth["kind"], world.kinds[picture])
     assert sample.captions == tuple(map(caption_of, labels))
-    assert set(sample.truth["first"]) == {-1, 1}
+    assert set(sample.truth["first"]) == {1}
+    assert set(Adverts("test", both=True).sample(60, 4).truth["first"]) == {-1, 1}
     drawn = world.render(world.stills[picture], labels[:, 1:], sample.truth["first"])
     np.testing.assert_array_equal(sample.clips, drawn)
 
@@ -115,7 +116,7 @@ def test_ways_are_still_slow_and_fast():
 
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_read_finds_all_labels_of_real_adverts_exactly(part):
-    world = Adverts(part)
+    world = Adverts(part, both=True)
     sample = world.sample(300, 7)
     found, labels = world.read(sample.clips), sample.truth["labels"]
     for column, name in enumerate(("color", "pace", "mood")):
@@ -208,6 +209,12 @@ def test_a_dataset_pairs_clips_with_their_labels(world):
 def test_another_part_is_refused(part):
     with refuses("part", repr(part), "'train' or 'test'"):
         Adverts(part)
+
+
+@pytest.mark.parametrize("bad", [0, 1, "yes", None])
+def test_both_is_true_or_false(bad):
+    with refuses("both", repr(bad), "True or False"):
+        Adverts("test", both=bad)
 
 
 @pytest.mark.parametrize("bad", [0, -1, 2.5, True, "3", None])

@@ -2,7 +2,7 @@
 
 Frame 0 is the shop's photograph: a picture of Fashion-MNIST as it is, grey on black. In all later frames the product has a
 colour, lies in the light of a mood, and sways from side to side at a pace. So a model that is given frame 0 must keep the
-product and make all the rest, and the picture and four labels (and whether it sways to the right or to the left first) decide
+product and make all the rest, and the picture and four labels (and, where both happen, whether it sways to the right or to the left first) decide
 the clip entirely: `render` draws it, and `read` holds made clips beside it.
 
 What a product is made of: where the picture has ink g, from 0 to 1, it covers the ground by min(1, COVER · g), and shows its
@@ -66,6 +66,8 @@ class Adverts(World):
 
     Args:
         part: "train" or "test": 6,000 and 1,000 pictures.
+        both: whether samples sway to the left first as often as to the right; else always to the right, so that a photograph
+            and labels leave nothing open.
 
     Attributes:
         stills: uint8 (pictures in the part, 24, 24), reduced from 28×28.
@@ -74,17 +76,20 @@ class Adverts(World):
         licence, credit: of the pictures.
 
     Raises:
-        ValueError: for another part.
+        ValueError: for another part, or `both` that is neither True nor False.
     """
 
     clip_shape = (FRAMES, SIDE, SIDE, 3)
     labels = LABELS
 
-    def __init__(self, part: str = "train"):
+    def __init__(self, part: str = "train", both: bool = False):
         train, self.licence, self.credit = SOURCES["products"]
         parts = {"train": slice(train), "test": slice(train, None)}
         if not isinstance(part, str) or part not in parts:
             raise ValueError(f"part is {part!r:.40}, but 'train' or 'test' was expected.")
+        if not isinstance(both, bool):
+            raise ValueError(f"both is {both!r:.40}, but True or False was expected.")
+        self.both = both
         with np.load(DATA / "products.npz") as stored:
             pictures, self.kinds = stored["pictures"][parts[part]], stored["labels"][parts[part]].astype(np.int64)
         size = (PRODUCT, PRODUCT)
@@ -101,7 +106,7 @@ class Adverts(World):
         check_values((check_count(count), *self.clip_shape), "a sample")
         generator = np.random.default_rng(check_seed(seed))
         labels = np.stack([generator.integers(len(names), size=count) for names in LABELS.values()], axis=1)
-        place, first = generator.random(count), generator.choice([-1, 1], size=count)
+        place, first = generator.random(count), generator.choice([-1, 1] if self.both else [1], size=count)
         on_shelf = [self._on_shelf[shelf] for shelf in labels[:, 0]]
         picture = np.array([each[int(share * len(each))] for each, share in zip(on_shelf, place, strict=True)])
         clips = self.render(self.stills[picture], labels[:, 1:], first)
