@@ -24,6 +24,7 @@ _HOME = {
     "LinearGaussian": "worlds.linear_gaussian",
     "Bouncer": "worlds.bouncer",
     "Balls": "worlds.balls",
+    "Experiments": "worlds.experiments",
     "MovingPictures": "worlds.moving_pictures",
     "MovingCamera": "worlds.camera",
     "style_picture": "styles",
