@@ -7,9 +7,9 @@ error is below a millionth. The air has no friction. A camera takes ten frames a
 
 Each pixel is covered by so much of three paints, and pixels are the sums of what covers them:
 
-    pixel = ground + cover_1 · orange + cover_2 · blue + cover_3 · grey
+    pixel = ground + cover_1 · red + cover_2 · blue + cover_3 · grey
 
-The first body is orange, the second one blue, what holds them (rod, spring, track) grey. So `read` finds each
+The first body is red, the second one blue, what holds them (rod, spring, track) grey. So `read` finds each
 body by solving three equations a pixel, and its place as the centre of what it covers.
 
 Of one quantity of each experiment the clips of training show only the lower part: `part="train"`. A world with
@@ -18,7 +18,6 @@ Of one quantity of each experiment the clips of training show only the lower par
 L. D. Landau, E. M. Lifshitz: Mechanics. 3rd edition, 1976, §11 and §25 (pendulum, damping), §17 (collisions)
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,7 +27,7 @@ from vidgen_tf.worlds import Sample, World
 
 GRAVITY = 9.81  # m/s²
 SECONDS = 0.1  # from one frame to the next
-PAINTS = np.array([[2.0, 1.2, 0.0], [0.2, 0.9, 2.0], [1.0, 1.0, 1.0]])  # added to the ground, which is -1: black
+PAINTS = np.array([[2.0, 0.5, 0.0], [0.0, 0.6, 2.0], [1.0, 1.0, 1.0]])  # added to the ground, which is -1: black
 
 QUANTITIES = {  # of each kind: name, unit, lowest, highest in training, highest of all
     "pendulum": (("length", "m", 0.25, 0.6, 1.0), ("angle", "°", 15, 30, 30)),
@@ -45,7 +44,7 @@ PIVOT = np.array([16.0, 3.0])  # pixels; of the pendulum
 START = np.array([3.0, 29.0])  # pixels; of the throw
 HOOK, REST = np.array([16.0, 1.0]), np.array([16.0, 16.0])  # pixels; of the spring, and where the mass comes to rest
 PULLED = 0.08  # m; how far below that the mass is let go
-PLACES, ROW = np.array([3.5, 17.0]), 16.0  # pixels; columns where the two bodies begin, and their row
+PLACES, ROW = np.array([4.5, 18.0]), 16.0  # pixels; columns where the two bodies begin, and their row
 SUBSTEPS = 40  # of a pendulum from frame to frame
 
 FAINT = 0.05  # covers below that are not counted
@@ -75,8 +74,6 @@ class Experiments(World):
         ValueError: for an unknown kind or part, or fewer frames.
     """
 
-    columns = {"kind": len(KINDS), "first": 1, "second": 1, "third": 1}
-
     def __init__(self, kinds: Sequence[str] = KINDS, part: str = "train", frames: int = 16):
         self.kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
         for kind in self.kinds:
@@ -85,7 +82,7 @@ class Experiments(World):
             raise ValueError(f"kinds is {kinds!r}, but some of {', '.join(KINDS)} were expected.")
         if part not in ("train", "all"):
             raise ValueError(f"part is {part!r:.60}, but 'train' or 'all' was expected.")
-        self.part = part
+        self.part, self.columns = part, {"kind": len(KINDS), "first": 1, "second": 1, "third": 1}
         self.clip_shape = (check_count(frames, "frames", least=6), SIZE, SIZE, 3)
         check_values(self.clip_shape, "a clip")
 
@@ -145,7 +142,7 @@ class Experiments(World):
     def read(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """Where the two bodies are, by the centre of what each paint covers, and how much it covers.
 
-        Where a body is thickest is found first; counted is what lies within 5 pixels of that and is covered by a tenth at
+        Where a body is thickest is found first; counted is what lies within 5 pixels of that and is covered by a twentieth at
         least. In true clips places are right to 0.03 pixels.
 
         Args:
@@ -204,7 +201,9 @@ class Experiments(World):
         away = np.linalg.norm(found - wanted, axis=-1)
         there = np.isfinite(wanted[..., 0])
         scores = {"pixels": float(np.nanmean(away)), "seen": float(np.isfinite(away)[there].mean())}
-        return scores | {f"pixels_{KINDS[number]}": float(np.nanmean(away[kinds == number])) for number in np.unique(kinds)}
+        return scores | {
+            f"pixels_{KINDS[number]}": float(np.nanmean(away[kinds == number])) for number in np.unique(kinds)
+        }
 
 
 # ------------------------------------------------------------------------------------------------- how things go
@@ -320,7 +319,12 @@ def slower(angle: np.ndarray) -> np.ndarray:
 def radii(kind: str, quantities: np.ndarray) -> np.ndarray:
     """Radii of the two bodies in pixels, float64 (count, 2): the area tells the mass of those that have one."""
     mass = check_quantities(kind, quantities)[:, 1]
-    first = {"pendulum": 2.5 + 0 * mass, "throw": 2.0 + 0 * mass, "spring": np.sqrt(60 * mass), "collision": 2.5 * np.sqrt(mass)}[kind]
+    first = {
+        "pendulum": 2.5 + 0 * mass,
+        "throw": 2.0 + 0 * mass,
+        "spring": np.sqrt(60 * mass),
+        "collision": 2.5 * np.sqrt(mass),
+    }[kind]
     return np.stack([first, np.full(len(mass), 2.5)], axis=1)
 
 
@@ -378,7 +382,10 @@ def oscillation_of(series: np.ndarray, seconds: float = SECONDS, damped: bool = 
     seconds = check_number(seconds, "seconds")
     series, times = series.astype(float), seconds * np.arange(series.shape[1])
     least, most = 3 * seconds, 4 * times[-1]
-    rates, decays = 2 * np.pi / np.geomspace(least, most, 240), np.linspace(0, 3 / times[-1], 16) if damped else np.zeros(1)
+    rates, decays = (
+        2 * np.pi / np.geomspace(least, most, 240),
+        np.linspace(0, 3 / times[-1], 16) if damped else np.zeros(1),
+    )
     rate, decay = (values.ravel() for values in np.meshgrid(rates, decays))
     basis = np.linalg.qr(waves(rate, decay, times))[0]  # (grid, frames, 3), columns of length 1
     fits = np.sum(np.einsum("gtk,nt->ngk", basis, series, optimize=True) ** 2, axis=-1).argmax(axis=1)
