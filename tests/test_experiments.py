@@ -176,7 +176,7 @@ def test_read_finds_the_bodies_to_hundredths_of_a_pixel(kind):
     if kind in ("pendulum", "spring"):
         assert np.isfinite(away[..., 0]).all()
     area = np.pi * radii(kind, sample.truth["quantities"][:, : len(QUANTITIES[kind])]) ** 2
-    np.testing.assert_allclose(found["area"][:, 0, :bodies], area[:, :bodies], rtol=0.03)
+    np.testing.assert_allclose(found["area"][:, 0, :bodies], area[:, :bodies], rtol=0.05)
 
 
 def test_read_finds_nothing_in_empty_frames_and_none_at_the_border():
