@@ -32,6 +32,28 @@ def parameters(code, hidden, height, width, *, channels=3, bias=1, drop=0):
     return sum(a * b + bias * b for a, b in zip(sizes, sizes[1:], strict=False))  # noqa: RUF007 - as the lesson has it
 
 
+def crossings(series):
+    at = np.flatnonzero(np.sign(series[:-1]) != np.sign(series[1:]))
+    return at + series[at] / (series[at] - series[at + 1])
+
+
+def parabola(height, seconds):
+    seen = np.isfinite(height)
+    return np.polyfit(seconds * np.arange(len(height))[seen], height[seen], 2)[0]
+
+
+def parted(before, after, masses):
+    return (after[:, 1] - after[:, 0]) / (before[:, 0] - before[:, 1])
+
+
+def lost(before, after, masses):
+    return 1 - np.sum(masses * after**2, axis=1) / np.sum(masses * before**2, axis=1)
+
+
+def line(x, y):
+    return np.polyfit(x, y, 1)
+
+
 # Exercise: right answers, and wrong ones each with a word that its verdict must have.
 ANSWERS = {
     "00.1": (
@@ -1310,6 +1332,99 @@ ANSWERS = {
             (lambda clip, flow, seen: 3 * _unsteady(clip, flow, seen) / max(seen.sum(), 1), "not their sum"),
             (lambda clip, flow, seen: _unsteady(clip, flow, seen), "divide by the pixels"),
             (lambda clip, flow, seen: 0.0, "the mean over seen"),
+        ],
+    ),
+    "14.1": (
+        [
+            lambda series, seconds: 2 * seconds * np.mean(np.diff(crossings(series))),
+            lambda series, seconds: seconds * np.mean(crossings(series)[2:] - crossings(series)[:-2]),
+        ],
+        [
+            (lambda series, seconds: seconds * np.mean(np.diff(crossings(series))), "half a period"),
+            (lambda series, seconds: 2 * np.mean(np.diff(crossings(series))), "number of frames"),
+            (lambda series, seconds: np.mean(np.diff(crossings(series))), "frames, and of half"),
+            (lambda series, seconds: 1 / (2 * seconds * np.mean(np.diff(crossings(series)))), "swings in a second"),
+            (lambda series, seconds: np.pi / (seconds * np.mean(np.diff(crossings(series)))), "angular"),
+            (lambda series, seconds: 2 * seconds * round(np.mean(np.diff(crossings(series)))), "between two frames"),
+            (lambda series, seconds: seconds * len(series), "from one crossing to the next"),
+        ],
+    ),
+    "14.2": (
+        [
+            lambda height, seconds: -2 * parabola(height, seconds),
+            lambda height, seconds: -2 * parabola(height, 1) / seconds**2,
+        ],
+        [
+            (lambda height, seconds: -parabola(height, seconds), "g/2"),
+            (lambda height, seconds: parabola(height, seconds), "-g/2"),
+            (lambda height, seconds: 2 * parabola(height, seconds), "positive"),
+            (lambda height, seconds: -2 * parabola(height, 1), "frame²"),
+            (lambda height, seconds: -2 * parabola(height, 1) / seconds, "twice"),
+            (lambda height, seconds: -np.mean(np.diff(height, 2)) / seconds**2, "NaN spreads"),
+            (lambda height, seconds: -np.nanmean(np.diff(height, 2)[-3:]) / seconds**2, "all frames at once"),
+            (lambda height, seconds: 9.81, "1.62"),
+        ],
+    ),
+    "14.3": (
+        [
+            lambda before, after, masses: np.stack([parted(before, after, masses), lost(before, after, masses)], 1),
+            lambda before, after, masses: np.stack(
+                [-np.diff(after)[:, 0] / np.diff(before)[:, 0], lost(before, after, masses)], 1
+            ),
+        ],
+        [
+            (
+                lambda before, after, masses: np.stack(
+                    [-parted(before, after, masses), lost(before, after, masses)], 1
+                ),
+                "sign",
+            ),
+            (
+                lambda before, after, masses: np.stack(
+                    [parted(before, after, masses) ** 2, lost(before, after, masses)], 1
+                ),
+                "energies",
+            ),
+            (
+                lambda before, after, masses: np.stack([lost(before, after, masses), parted(before, after, masses)], 1),
+                "exchanged",
+            ),
+            (
+                lambda before, after, masses: np.stack([after[:, 1] / before[:, 0], lost(before, after, masses)], 1),
+                "relative",
+            ),
+            (
+                lambda before, after, masses: np.stack(
+                    [parted(before, after, masses), 1 - lost(before, after, masses)], 1
+                ),
+                "left",
+            ),
+            (
+                lambda before, after, masses: np.stack(
+                    [parted(before, after, masses), 1 - parted(before, after, masses) ** 2], 1
+                ),
+                "centre of mass",
+            ),
+            (
+                lambda before, after, masses: np.stack([parted(before, after, masses), lost(before, after, 1)], 1),
+                "masses",
+            ),
+            (lambda before, after, masses: parted(before, after, masses), "(6, 2)"),
+        ],
+    ),
+    "14.4": (
+        [
+            lambda lengths, periods, new: np.exp(np.polyval(line(np.log(lengths), np.log(periods)), np.log(new))),
+            lambda lengths, periods, new: 10 ** np.polyval(line(np.log10(lengths), np.log10(periods)), np.log10(new)),
+        ],
+        [
+            (lambda lengths, periods, new: np.polyval(line(lengths, periods), new), "straight line"),
+            (lambda lengths, periods, new: np.polyval(line(np.log(lengths), np.log(periods)), np.log(new)), "np.exp"),
+            (lambda lengths, periods, new: np.exp(np.polyval(line(np.log(lengths), np.log(periods)), new)), "enter"),
+            (lambda lengths, periods, new: new ** line(np.log(lengths), np.log(periods))[0], "missing"),
+            (lambda lengths, periods, new: np.exp(np.polyval(line(lengths, np.log(periods)), new)), "exponential"),
+            (lambda lengths, periods, new: np.polyval(np.polyfit(lengths, periods, 5), new), "log(new)"),
+            (lambda lengths, periods, new: 2 * np.pi * np.sqrt(new / 9.81), "log(new)"),
         ],
     ),
 }
