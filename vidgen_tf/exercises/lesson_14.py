@@ -54,10 +54,10 @@ def gravity_of(answer) -> str | None:
             near = (hint for value, hint in hints if abs(found - value) <= 1e-3 * abs(value))
             return f"{told}: {next(near, 'twice the coefficient of t² of the best parabola, without its sign')}."
     # a frame that is read badly must not decide all
-    times, dirt = 0.1 * np.arange(12), np.random.default_rng(142).normal(0, 0.01, 12)
+    times, dirt = 0.1 * np.arange(12), np.random.default_rng(142).normal(0, 0.02, 12)
     found = number_of(answer, 4 * times - 9.81 / 2 * times**2 + dirt, 0.1)
     if abs(found - 9.81) > 0.5:
-        return f"with errors of a centimetre it says {found:.4g} instead of 9.81; use all frames at once (np.polyfit)."
+        return f"with errors of two centimetres it says {found:.4g} instead of 9.81; use all frames at once (np.polyfit)."
     return None
 
 
