@@ -180,7 +180,7 @@ class Experiments(World):
             captions: the numbers that were asked for, (count, 7); not sentences.
 
         Returns:
-            "pixels": how far bodies are from where they should be, the mean; "seen": the share of bodies that are seen
+            "pixels": how far those bodies that are seen are from where they should be, the mean; "seen": the share of bodies that are seen
             where they should be; of each kind that was asked for its "pixels" as well.
 
         Raises:
@@ -200,10 +200,14 @@ class Experiments(World):
             wanted[kinds == number] = self.read(mine.clips)["position"]
         away = np.linalg.norm(found - wanted, axis=-1)
         there = np.isfinite(wanted[..., 0])
-        scores = {"pixels": float(np.nanmean(away)), "seen": float(np.isfinite(away)[there].mean())}
-        return scores | {
-            f"pixels_{KINDS[number]}": float(np.nanmean(away[kinds == number])) for number in np.unique(kinds)
-        }
+        scores = {"pixels": _mean(away), "seen": float(np.isfinite(away)[there].mean())}
+        return scores | {f"pixels_{KINDS[number]}": _mean(away[kinds == number]) for number in np.unique(kinds)}
+
+
+def _mean(values: np.ndarray) -> float:
+    """Of those that are no NaN; NaN if there are none."""
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else float("nan")
 
 
 # ------------------------------------------------------------------------------------------------- how things go
