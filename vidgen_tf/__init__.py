@@ -26,6 +26,7 @@ _HOME = {
     "Balls": "worlds.balls",
     "MovingPictures": "worlds.moving_pictures",
     "MovingCamera": "worlds.camera",
+    "Anatomy": "worlds.anatomy",
     "style_picture": "styles",
     "drawn": "worlds.sketches",
     "region_of": "worlds.sketches",
