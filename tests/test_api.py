@@ -174,6 +174,8 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "video_model": {"clips", "quiet", "|presets"},
     "adversarial": NETWORKS,
     "judge": NETWORKS,
+    "segmenter": NETWORKS,
+    "volume_rendering": {"clips"},
     "autoencoder": NETWORKS,
     "keypoints": NETWORKS | {"autoencoder"},
     "tokenizer": NETWORKS,

@@ -63,6 +63,8 @@ _HOME = {
     "backwards": "metrics",
     "claim": "metrics",
     "Judge": "judge",
+    "Segmenter": "segmenter",
+    "dice": "segmenter",
     # moving pictures
     "bilinear": "layers",
     "Place": "layers",
@@ -97,6 +99,7 @@ _HOME = {
     "Camera": "scenes",
     "Scene": "scenes",
     "orbit": "scenes",
+    "render_volume": "volume_rendering",
     "scenes_of": "worlds.scenes",
     "simulate": "rigid_bodies",
     "PathTracer": "families.physically_based",
