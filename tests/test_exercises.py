@@ -1312,7 +1312,112 @@ ANSWERS = {
             (lambda clip, flow, seen: 0.0, "the mean over seen"),
         ],
     ),
+    "15.1": (
+        [
+            lambda p: _colours(p).astype(np.uint8),
+            lambda p: _colours(p),
+            lambda p: np.clip(np.rint(_rgb(p.astype(float)[..., 0], *_less(p))), 0, 255).astype(int),
+        ],
+        [
+            (lambda p: np.clip(np.rint(_rgb(*np.moveaxis(p.astype(float), -1, 0))), 0, 255), "take 128 off"),
+            (lambda p: np.clip(np.rint(_rgb(p[..., 0].astype(float), *_less(p)[::-1])), 0, 255), "are exchanged"),
+            (lambda p: _rgb(p[..., 0].astype(float), *_less(p)), "no bytes"),
+            (lambda p: np.floor(np.clip(_rgb(p[..., 0].astype(float), *_less(p)), 0, 255)), "do not cut"),
+            (lambda p: np.rint(_rgb(p[..., 0].astype(float), *_less(p))) % 256, "wraps around"),
+            (lambda p: p[..., ::-1], "makes no colours"),
+            (lambda p: _colours(p)[..., 0], "the same shape"),
+            (lambda p: _colours(p) + 1, "1.402"),
+        ],
+    ),
+    "15.2": (
+        [
+            lambda s, c, d: _ray(1 - np.exp(-s * d), np.exp(-d * (np.cumsum(s) - s)), c),
+            lambda s, c, d: _ray(1 - np.exp(-s * d), np.cumprod(np.append(1, np.exp(-s * d)))[:-1], c),
+        ],
+        [
+            (lambda s, c, d: _ray(1 - np.exp(-s * d), np.exp(-d * np.cumsum(s)), c), "not hide itself"),
+            (lambda s, c, d: _ray(1 - np.exp(-s * d), np.exp(-d * (s.sum() - np.cumsum(s))), c), "from behind"),
+            (lambda s, c, d: _ray(1 - np.exp(-s * d), np.ones(len(s)), c), "multiply by T"),
+            (lambda s, c, d: _ray(s * d, np.exp(-d * (np.cumsum(s) - s)), c), "may exceed 1"),
+            (lambda s, c, d: _ray(1 - np.exp(-s), np.exp(-(np.cumsum(s) - s)), c), "the step has no say"),
+            (
+                lambda s, c, d: (
+                    _ray(1 - np.exp(-s * d), np.exp(-d * (np.cumsum(s) - s)), c) / (1 - np.exp(-s * d)).sum()
+                ),
+                "no common divisor",
+            ),
+            (lambda s, c, d: c.mean(axis=0), "Σ T α c"),
+            (lambda s, c, d: c, "one colour"),
+        ],
+    ),
+    "15.3": (
+        [
+            lambda f, t: np.where(_some(f, t), 2 * _both(f, t) / np.maximum(_sum(f) + _sum(t), 1), 1.0),
+            lambda f, t: np.array(
+                [
+                    1.0 if not (a | b).any() else 2 * (a & b).sum() / (a.sum() + b.sum())
+                    for a, b in zip(f, t, strict=True)
+                ]
+            ),
+        ],
+        [
+            (
+                lambda f, t: np.where(_some(f, t), _both(f, t) / np.maximum(_sum(f | t), 1), 1.0),
+                "intersection over union",
+            ),
+            (lambda f, t: np.where(_some(f, t), 2 * _both(f, t) / np.maximum(_sum(f) + _sum(t), 1), 0.0), "must be 1"),
+            (lambda f, t: 2 * _both(f, t) / (_sum(f) + _sum(t)), "must be 1"),
+            (lambda f, t: np.where(_some(f, t), _both(f, t) / np.maximum(_sum(f) + _sum(t), 1), 1.0), "count twice"),
+            (lambda f, t: np.where(_sum(f) > 0, _both(f, t) / np.maximum(_sum(f), 1), 1.0), "were missed"),
+            (lambda f, t: np.where(_sum(t) > 0, _both(f, t) / np.maximum(_sum(t), 1), 1.0), "in vain"),
+            (lambda f, t: (f == t).mean(axis=(1, 2, 3)), "share of all voxels"),
+            (lambda f, t: np.array(2 * (f & t).sum() / (f.sum() + t.sum())), "one number a volume"),
+        ],
+    ),
+    "15.4": (
+        [
+            lambda seen, unseen: (seen < unseen).mean() + (seen == unseen).mean() / 2,
+            lambda seen, unseen: ((np.sign(unseen - seen) + 1) / 2).mean(),
+        ],
+        [
+            (lambda seen, unseen: (seen < unseen).mean(), "count it half"),
+            (lambda seen, unseen: (seen <= unseen).mean(), "count it half"),
+            (lambda seen, unseen: (np.sign(seen - unseen) / 2 + 0.5).mean(), "not seen"),
+            (lambda seen, unseen: 100 * (np.sign(unseen - seen) / 2 + 0.5).mean(), "no percent"),
+            (lambda seen, unseen: (np.sign(unseen - seen) / 2 + 0.5).sum(), "divide by"),
+            (lambda seen, unseen: seen.mean() / unseen.mean(), "vanish in the means"),
+            (lambda seen, unseen: 0.5, "to_seen < to_unseen"),
+        ],
+    ),
 }
+
+
+def _less(pixels):
+    return np.moveaxis(pixels[..., 1:].astype(float) - 128, -1, 0)
+
+
+def _rgb(y, cb, cr):
+    return np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
+
+
+def _colours(pixels):
+    return np.clip(np.rint(_rgb(pixels[..., 0].astype(float), *_less(pixels))), 0, 255)
+
+
+def _ray(alpha, through, colors):
+    return ((alpha * through)[:, None] * colors).sum(axis=0)
+
+
+def _sum(outline):
+    return outline.sum(axis=(1, 2, 3))
+
+
+def _both(found, true):
+    return _sum(found & true)
+
+
+def _some(found, true):
+    return _sum(found | true) > 0
 
 
 def _overlap(one, other, empty=1.0):

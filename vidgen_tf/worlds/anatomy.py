@@ -52,8 +52,10 @@ class Anatomy(World):
         self.clip_shape = (slices, size, size, 3)
         check_values(self.clip_shape, "a clip")
         self.voxel = SIDE**3 / (slices * size * size) / 1000
-        axes = [(2 * np.arange(side) + 1) / side - 1 for side in (slices, size, size)]
-        self._points = np.stack(np.meshgrid(*axes, indexing="ij"))  # (3, slices, size, size): z, y, x from -1 to 1
+        self._axes = [(2 * np.arange(side) + 1) / side - 1 for side in (slices, size, size)]
+        self._points = np.stack(
+            np.meshgrid(*self._axes, indexing="ij")
+        )  # (3, slices, size, size): z, y, x from -1 to 1
 
     def sample(self, count: int, seed: int) -> Sample:
         """`count` volumes; see `World.sample`."""
@@ -92,7 +94,7 @@ class Anatomy(World):
         )
         within, tissue = organ > 0, ORGAN + self._waves(dice, 0.04)[0]
         lay(tissue, organ)
-        deep = np.argwhere(organ > 0.25)
+        deep, around = np.argwhere(organ > 0.25), self._points.reshape(3, -1)
 
         def place():
             return self._points[(slice(None), *deep[dice.integers(len(deep))])]
@@ -101,7 +103,8 @@ class Anatomy(World):
             start, bend, end = middle + np.array([0, 0.15, 0.1]), place(), place()
             t = np.linspace(0, 1, 9)[:, None]
             path = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end
-            far = np.sqrt(((self._points[None] - path[:, :, None, None, None]) ** 2).sum(axis=1)).min(axis=0)
+            nearest = ((path**2).sum(axis=1, keepdims=True) - 2 * path @ around).min(axis=0)
+            far = np.sqrt(np.maximum(nearest + (around**2).sum(axis=0), 0)).reshape(within.shape)
             lay(tissue + dice.uniform(0.25, 0.4), np.where(within, 3 * (dice.uniform(0.06, 0.1) - far), -1))
         for _ in range(dice.integers(1, 4)):  # cysts
             cyst = _inside(self._points, place(), dice.uniform(0.12, 0.26) * dice.uniform(0.85, 1.15, 3))
@@ -119,9 +122,11 @@ class Anatomy(World):
 
     def _waves(self, dice: np.random.Generator, height: float) -> np.ndarray:
         """A smooth random field, (3, slices, size, size): three waves on each axis."""
-        ways = dice.uniform(-1, 1, (9, 3)) * np.pi
-        waves = np.sin(np.tensordot(ways, self._points, 1) + dice.uniform(0, 2 * np.pi, (9, 1, 1, 1)))
-        return height * waves.reshape(3, 3, *self._points.shape[1:]).sum(axis=0)
+        ways = dice.uniform(-1, 1, (3, 3, 3, 1)) * np.pi  # of each axis, each wave, along z, y and x
+        z, y, x = (np.exp(1j * ways[:, :, axis] * places) for axis, places in enumerate(self._axes))
+        z = z * np.exp(1j * dice.uniform(0, 2 * np.pi, (3, 3, 1)))
+        plane = (z[..., None] * y[:, :, None]).reshape(3, 3, -1)
+        return height * (plane.transpose(0, 2, 1) @ x).imag.reshape(3, *self._points.shape[1:])
 
     def read(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """What the outlines of volumes say, and what the scanner shows inside of them.
