@@ -19,7 +19,7 @@ import numpy as np
 import vidgen_tf as vg
 from vidgen_tf.quiet import keras
 
-SEEDS, FEW, MADE, HELD, STEPS = 5, 6, 200, 100, 300
+SEEDS, FEW, MADE, HELD, STEPS = 5, 6, 200, 100, 200
 
 
 def generator_of(cases: np.ndarray, steps: int, seed: int) -> vg.Diffusion:
@@ -50,14 +50,14 @@ def neighbours(made: np.ndarray, seen: np.ndarray, unseen: np.ndarray) -> dict[s
     return {"nearer": 100 * float((to_seen < to_unseen).mean()), "closest": 100 * float((to_seen < usual.min()).mean())}
 
 
-def study(world: vg.Anatomy, model: vg.Diffusion) -> dict:
-    """The table."""
+def study(world: vg.Anatomy, model: vg.Diffusion, file: Path | None = None) -> dict:
+    """The table; it is written into the file after each seed."""
     many, held = world.sample(1000, 0).clips, world.sample(HELD, 10**6)
     unseen = world.sample(1000, 2 * 10**6).clips
     rows, privacy, watch = {}, {"preset": [], "few": []}, time.perf_counter()
     for seed in range(SEEDS):
         few = world.sample(FEW, 3 * 10**6 + seed).clips
-        copier = generator_of(few, 500, seed)
+        copier = generator_of(few, 320, seed)
         copies, made = (each.generate(MADE, seed=seed, steps=8) for each in (copier, model))
         several = [few] * (MADE // FEW // 3)  # every fourth case is a real one
         trained_on = {
@@ -72,23 +72,20 @@ def study(world: vg.Anatomy, model: vg.Diffusion) -> dict:
             segmenter.learn(cases, STEPS, seed, augment=augment)
             score = float(vg.dice(segmenter.segment(held.clips), held.truth["lesion"]).mean())
             rows.setdefault(name, []).append(round(100 * score, 2))
-            print(
-                f"seed {seed}, {name}: Dice {rows[name][-1]}, {(time.perf_counter() - watch) / 60:.1f} minutes",
-                flush=True,
-            )
+            print(f"seed {seed}, {name}: Dice {rows[name][-1]}, {time.perf_counter() - watch:.0f} seconds", flush=True)
         privacy["preset"].append(neighbours(made, many, unseen))
         privacy["few"].append(neighbours(copies, few, unseen[:FEW]))
-        print(privacy["preset"][-1], privacy["few"][-1], world.scores(made), flush=True)
-    mean = {
-        name: {key: np.mean([one[key] for one in found]).round(1) for key in found[0]}
-        for name, found in privacy.items()
-    }
-    minutes = round((time.perf_counter() - watch) / 60, 1)
-    return {"date": date.today().isoformat(), "minutes": minutes, "dice": rows, "privacy": mean}
+        means = {
+            name: {key: round(float(np.mean([one[key] for one in found])), 1) for key in found[0]}
+            for name, found in privacy.items()
+        }
+        minutes = round((time.perf_counter() - watch) / 60, 1)
+        table = {"date": date.today().isoformat(), "minutes": minutes, "dice": rows, "privacy": means}
+        if file is not None:
+            file.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    return table
 
 
 if __name__ == "__main__":
-    table = study(vg.Anatomy(), vg.Diffusion.from_preset("anatomy-cases"))
-    print(json.dumps(table, indent=2))
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    print(json.dumps(study(vg.Anatomy(), vg.Diffusion.from_preset("anatomy-cases"), path), indent=2))
