@@ -29,8 +29,8 @@ def generator_of(cases: np.ndarray, steps: int, seed: int) -> vg.Diffusion:
     )
     rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
     model.compile(keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=1.0))
-    order = np.resize(np.arange(len(cases)), 16 * steps)
-    model.fit(cases[order], batch_size=16, epochs=1, verbose=0)
+    order = np.resize(np.arange(len(cases)), 12 * steps)
+    model.fit(cases[order], batch_size=12, epochs=1, verbose=0)
     return model
 
 
@@ -57,7 +57,7 @@ def study(world: vg.Anatomy, model: vg.Diffusion, file: Path | None = None) -> d
     rows, privacy, watch = {}, {"preset": [], "few": []}, time.perf_counter()
     for seed in range(SEEDS):
         few = world.sample(FEW, 3 * 10**6 + seed).clips
-        copier = generator_of(few, 320, seed)
+        copier = generator_of(few, 200, seed)
         copies, made = (each.generate(MADE, seed=seed, steps=8) for each in (copier, model))
         several = [few] * (MADE // FEW // 3)  # every fourth case is a real one
         trained_on = {
