@@ -62,7 +62,7 @@ def test_no_threshold_finds_the_lesion(sample):
     best = max(
         vg.dice((scan > low) & (scan < high) & organ, lesion).mean() for low in levels for high in levels if high > low
     )
-    assert best < 0.55
+    assert best < 0.45
 
 
 def test_what_is_read_is_the_truth(sample):
@@ -142,7 +142,7 @@ def test_a_segmenter_learns_by_heart_what_it_sees_often(world):
     cases = world.sample(4, 0)
     segmenter = vg.Segmenter(world.clip_shape, width=8)
     before = vg.dice(segmenter.segment(cases.clips), cases.truth["lesion"]).mean()
-    segmenter.learn(cases.clips, 60, seed=0, augment=False)
+    segmenter.learn(cases.clips, 100, seed=0, augment=False)
     after = vg.dice(segmenter.segment(cases.clips), cases.truth["lesion"]).mean()
     assert before < 0.4 < 0.7 < after
 
