@@ -62,7 +62,7 @@ def test_no_threshold_finds_the_lesion(sample):
     best = max(
         vg.dice((scan > low) & (scan < high) & organ, lesion).mean() for low in levels for high in levels if high > low
     )
-    assert best < 0.45
+    assert best < 0.55
 
 
 def test_what_is_read_is_the_truth(sample):

@@ -99,13 +99,13 @@ class Anatomy(World):
         def place():
             return self._points[(slice(None), *deep[dice.integers(len(deep))])]
 
-        for _ in range(dice.integers(3, 6)):  # vessels, from the back of the organ to somewhere, with a bend
+        for _ in range(dice.integers(3, 5)):  # vessels, from the back of the organ to somewhere, with a bend
             start, bend, end = middle + np.array([0, 0.15, 0.1]), place(), place()
             t = np.linspace(0, 1, 9)[:, None]
             path = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end
             nearest = ((path**2).sum(axis=1, keepdims=True) - 2 * path @ around).min(axis=0)
             far = np.sqrt(np.maximum(nearest + (around**2).sum(axis=0), 0)).reshape(within.shape)
-            lay(tissue + dice.uniform(0.12, 0.35), np.where(within, 3 * (dice.uniform(0.07, 0.12) - far), -1))
+            lay(tissue + dice.uniform(0.12, 0.35), np.where(within, 3 * (dice.uniform(0.06, 0.1) - far), -1))
         for _ in range(dice.integers(2, 5)):  # cysts
             cyst = _inside(self._points, place(), dice.uniform(0.12, 0.26) * dice.uniform(0.85, 1.15, 3))
             lay(tissue - dice.uniform(0.3, 0.55), np.where(within, cyst, -1))
@@ -113,7 +113,7 @@ class Anatomy(World):
         if ill:
             radii, curved = dice.uniform(0.2, 0.36) * dice.uniform(0.8, 1.25, 3), self._points + self._waves(dice, 0.04)
             field = np.where(within, _inside(curved, place(), radii), -1)
-            core, rim = dice.uniform(0.25, 0.5), dice.uniform(0.12, 0.28)
+            core, rim = dice.uniform(0.25, 0.5), dice.uniform(0.18, 0.34)
             lay(tissue + rim, field)
             lay(tissue - core, field - 0.35)
             lesion, contrast = field > 0, (-core, rim)
