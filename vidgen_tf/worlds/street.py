@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vidgen_tf.clips import as_array, check_clips, check_count, check_seed, check_values
+from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values
 from vidgen_tf.metrics import box_iou, psnr
 from vidgen_tf.worlds import Sample, World
 
@@ -33,6 +33,7 @@ TONES = np.array([[0.08, 0.08, 0.1], [0.15, 0.25, 0.6], [0.7, 0.15, 0.15], [0.8,
 WALLS = np.array([[0.55, 0.33, 0.26], [0.5, 0.5, 0.47], [0.78, 0.7, 0.5]])
 CAMERAS = {"A": (-0.3, 0.2, -0.6, 0.8, -0.7), "B": (0.6, -0.3, 0.75, -0.6, 0.8)}  # height, tilt, heading, post, wall
 DIFFERENT = 0.22  # of a channel in [-1, 1]: what `read` takes for a difference from the background
+CLEAR = 0.1  # the same, where there is no noise
 SPECK = 5  # pixels: what is smaller is no agent for `read`
 FOUND = 6  # boxes that `read` lists in a frame
 
@@ -47,8 +48,8 @@ class View(NamedTuple):
     @classmethod
     def of(cls, numbers) -> "View":
         """From three numbers in [-1, 1]: 3.5 to 6.5 metres; the middle of the road ± 2.5 degrees; ± 18 degrees."""
-        height = 5 + 1.5 * float(numbers[0])
-        return cls(height, np.arctan2(height, AIM) + np.radians(2.5 * numbers[1]), np.radians(18 * numbers[2]))
+        height, heading = 5 + 1.5 * float(numbers[0]), np.radians(18 * float(numbers[2]))
+        return cls(height, np.arctan2(height * np.cos(heading), AIM) + np.radians(2.5 * float(numbers[1])), heading)
 
     def project(self, x, y, z) -> tuple[np.ndarray, np.ndarray]:
         """Column and row, in pixels from the corner at the upper left, of points in metres; y is above the ground."""
@@ -114,11 +115,10 @@ class Street(World):
         self.cameras = (cameras,) if isinstance(cameras, str) else None if cameras is None else tuple(cameras)
         if self.cameras is not None and (not self.cameras or any(name not in CAMERAS for name in self.cameras)):
             raise ValueError(f"cameras is {cameras!r:.60}, but None or some of {', '.join(CAMERAS)} were expected.")
-        for name, value, known in (
-            ("real", real, (True, False)), ("light", light, ("day", "night", None)), ("rain", rain, (True, False, None)),
-            ("events", events, (True, False)),
-        ):  # fmt: skip
-            if not any(value is one for one in known) and value not in ("day", "night"):
+        choices = {"real": (real, (True, False)), "light": (light, ("day", "night", None)),
+                   "rain": (rain, (True, False, None)), "events": (events, (True, False))}  # fmt: skip
+        for name, (value, known) in choices.items():
+            if not any(type(value) is type(one) and value == one for one in known):
                 raise ValueError(f"{name} is {value!r:.60}, but one of {known} was expected.")
         frames = check_count(frames, "frames", least=32 if events else 2)
         self.clip_shape = (frames, HEIGHT, WIDTH, 3)
@@ -157,13 +157,16 @@ class Street(World):
         dice = np.random.default_rng(check_seed(seed))
         return self._sampled([(each[:7], *self._straight(each), np.full(3, -1), None) for each in numbers], dice)
 
-    def read(self, clips: np.ndarray, background: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """What stands out from the background, by rules: pixels that differ in a channel by more than 0.22, those that touch
-        each other taken together, specks below 5 pixels left out.
+    def read(
+        self, clips: np.ndarray, background: np.ndarray | None = None, different: float = DIFFERENT
+    ) -> dict[str, np.ndarray]:
+        """What stands out from the background, by rules: pixels that differ in a channel; those that touch each other taken
+        together; specks below 5 pixels left out. What is only darker, by the same factor in all channels, is a shadow.
 
         Args:
             clips: float32 (count, time, 32, 48, 3), of any time.
             background: float32 (count, 32, 48, 3), the empty street; None takes the median over time.
+            different: how much a channel differs, above 0; in [-1, 1], so 2 is from black to white.
 
         Returns:
             `boxes`: float32 (count, time, 6, 4), left, top, right, bottom in pixels, the largest first, NaN for no more.
@@ -172,10 +175,14 @@ class Street(World):
             ValueError: for clips that break the convention or have another frame size.
         """
         clips = self.check_frames(clips)
-        ground = np.median(clips, axis=1) if background is None else check_clips(background)
+        ground = np.median(clips, axis=1) if background is None else as_array(background, "background")
         if ground.shape != clips[:, 0].shape:
             raise ValueError(f"background has shape {ground.shape}, but {clips[:, 0].shape} was expected, one a clip.")
-        mask = np.abs(clips - ground[:, None]).max(axis=-1) > DIFFERENT
+        limit = check_number(different, "different")
+        mask = np.abs(clips - ground[:, None]).max(axis=-1) > limit
+        factor = (clips + 1) / np.maximum(ground[:, None] + 1, 1e-3)
+        gray = np.ptp(factor, axis=-1) < 0.1
+        mask &= ~(gray & (factor.mean(axis=-1) > 0.4) & (factor.mean(axis=-1) < 1))
         return {"boxes": np.stack([_boxes_of(each) for each in mask])}
 
     def scores(self, clips: np.ndarray, captions: Sequence = ()) -> dict[str, float]:
@@ -185,7 +192,7 @@ class Street(World):
         asked, empty = cheap.render(numbers), numbers.copy()
         empty[:, 7::6] = 0
         background = cheap.render(_dry(empty)).clips[:, 0]
-        found = self.read(clips, background)["boxes"]
+        found = self.read(clips, background, CLEAR)["boxes"]
         wanted = asked.truth["boxes"]
         best = np.nan_to_num(box_iou(wanted[..., :, None, :], found[..., None, :, :])).max(axis=-1)
         seen = (asked.truth["visible"] >= 0.7) & np.isfinite(wanted[..., 0])
