@@ -144,7 +144,9 @@ def trained(sets, seed, augment=True, steps=STEPS):
     def batches():
         while True:
             picks = [dice.integers(len(x), size=BATCH // len(sets)) for x, _ in sets]
-            x, y = (np.concatenate([each[part][pick] for each, pick in zip(sets, picks, strict=True)]) for part in (0, 1))
+            x, y = (
+                np.concatenate([each[part][pick] for each, pick in zip(sets, picks, strict=True)]) for part in (0, 1)
+            )
             yield augmented(x, y, dice) if augment else (x, y)
 
     kinds = (tf.TensorSpec((BATCH, 32, 48, 6)), tf.TensorSpec((BATCH, 16, 24, KIND + 4)))
@@ -164,7 +166,9 @@ def main(seeds=5, file=None):
     model = vg.Diffusion.from_preset("street-scenes")
     table = {}
     for seed in range(seeds):
-        few = labelled(*(lambda s: (s.clips, s.truth))(vg.Street("A", real=True, light="day", rain=False).sample(FEW, seed)))
+        few = labelled(
+            *(lambda s: (s.clips, s.truth))(vg.Street("A", real=True, light="day", rain=False).sample(FEW, seed))
+        )
         asked = vg.Street().sample(MORE, 500 + seed)
         cheap = labelled(asked.clips, asked.truth)
         made = labelled(model.generate(MORE, asked.truth["numbers"], seed=seed, steps=8), asked.truth)
@@ -182,7 +186,9 @@ def main(seeds=5, file=None):
                 score = average_precision(boxes_of(found[np.repeat(which, 8)]), truth)
                 table.setdefault(name, {}).setdefault(part, []).append(round(float(score), 1))
             seconds = time.perf_counter() - started
-            print(seed, name, {part: values[-1] for part, values in table[name].items()}, f"{seconds:.0f} s", flush=True)
+            print(
+                seed, name, {part: values[-1] for part, values in table[name].items()}, f"{seconds:.0f} s", flush=True
+            )
     if file:
         Path(file).write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
 

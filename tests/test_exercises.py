@@ -1312,6 +1312,67 @@ ANSWERS = {
             (lambda clip, flow, seen: 0.0, "the mean over seen"),
         ],
     ),
+    "16.1": (
+        [lambda one, other: _boxes(one, other), lambda one, other: _boxes(other, one).T],
+        [
+            (lambda one, other: _boxes(one, other, cut=-np.inf), "negative sides"),
+            (lambda one, other: _boxes(one, other, union=lambda a, b, shared: a + b), "counted twice"),
+            (lambda one, other: 2 * _boxes(one, other, union=lambda a, b, shared: a + b), "Dice"),
+            (lambda one, other: _boxes(one, other, union=lambda a, b, shared: 1 + 0 * a * b), "divide by"),
+            (lambda one, other: _boxes(one, other, union=lambda a, b, shared: a + 0 * b), "first box alone"),
+            (lambda one, other: _boxes(one, other).T, "shape"),
+            (lambda one, other: _boxes(one, other) ** 2, "it is wrong"),
+        ],
+    ),
+    "16.2": (
+        [
+            lambda quiet, rate: min(each for each in quiet if (quiet > each).mean() <= rate + 1e-9),
+            lambda quiet, rate: np.sort(quiet)[::-1][min(int(rate * len(quiet) + 1e-9), len(quiet) - 1)],
+        ],
+        [
+            (lambda quiet, rate: np.quantile(quiet, 1 - rate), "none of the clips"),
+            (lambda quiet, rate: quiet.max(), "so does the smaller"),
+            (lambda quiet, rate: quiet.min(), "ring; at most"),
+            (lambda quiet, rate: np.sort(quiet)[min(int(rate * len(quiet)), len(quiet) - 1)], "ring; at most"),
+            (
+                lambda quiet, rate: min(
+                    each for each in [*quiet, quiet.max()] if (quiet >= each).mean() <= rate or each == quiet.max()
+                ),
+                "so does the smaller",
+            ),
+        ],
+    ),
+    "16.3": (
+        [
+            lambda before, now, gate: _linked(before, now, gate),
+            lambda before, now, gate: list(_linked(before, now, gate)),
+        ],
+        [
+            (lambda before, now, gate: np.linalg.norm(before[:, None] - now, axis=-1).argmin(axis=1), "twice"),
+            (lambda before, now, gate: _linked(before, now, np.inf), "farther apart"),
+            (lambda before, now, gate: _linked(before, now, gate, away=lambda d: np.abs(d).max(axis=-1)), "both axes"),
+            (lambda before, now, gate: _linked(before, now, gate, in_turn=True), "nearest pair of all first"),
+            (lambda before, now, gate: np.full(len(before), -1), "all that the gate allows"),
+            (lambda before, now, gate: _linked(now, before, gate), "farther apart"),
+            (lambda before, now, gate: _linked(before, now, gate) + 9, "indices of now"),
+        ],
+    ),
+    "16.4": (
+        [
+            lambda *given: _ground(*given),
+            lambda *given: np.array([_ground(pixel[None], *given[1:])[0] for pixel in given[0]]),
+        ],
+        [
+            (lambda *given: _ground(*given, up=-1), "rows grow downwards"),
+            (lambda pixels, height, tilt, *more: _ground(pixels, height, -tilt, *more), "looks down"),
+            (lambda pixels, height, tilt, *more: _ground(pixels, height, 0.0, *more), "not heard"),
+            (lambda pixels, height, tilt, focal, middle: _ground(pixels, height, tilt, 1.0, middle), "focal length"),
+            (lambda *given: _ground(*given)[:, ::-1], "X comes first"),
+            (lambda pixels, height, *more: _ground(pixels, 1.0, *more), "multiply by the height"),
+            (lambda *given: _ground(*given) * 1.1, "it is wrong"),
+            (lambda *given: _ground(*given).T, "shape"),
+        ],
+    ),
 }
 
 
@@ -1329,6 +1390,30 @@ def _unsteady(clip, flow, seen):  # the sum over the pixels that were seen
     x, y = (columns - flow[..., 0]).clip(0, width - 1), (rows - flow[..., 1]).clip(0, height - 1)
     moved = clip[np.arange(time - 1)[:, None, None], y, x]
     return (((clip[1:] - moved) ** 2).mean(axis=-1) * seen).sum()
+
+
+def _boxes(one, other, cut=0, union=lambda a, b, shared: a + b - shared):
+    one, other = one[:, None], other[None]
+    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    shared = np.maximum(sides, cut).prod(axis=-1)
+    return shared / union(*((each[..., 2:] - each[..., :2]).prod(axis=-1) for each in (one, other)), shared)
+
+
+def _linked(before, now, gate, away=lambda d: np.linalg.norm(d, axis=-1), in_turn=False):
+    far, found = away(before[:, None] - now), np.full(len(before), -1)
+    rows = range(len(before)) if in_turn else [None] * len(before)
+    for row in rows:
+        one = np.unravel_index(far.argmin(), far.shape)[0] if row is None else row
+        if far[one].min() <= gate:
+            found[one] = far[one].argmin()
+            far[:, found[one]], far[one] = np.inf, np.inf
+    return found
+
+
+def _ground(pixels, height, tilt, focal, middle, up=1):
+    u, w = (pixels[:, 0] - middle[0]) / focal, up * (middle[1] - pixels[:, 1]) / focal
+    down, ahead = np.sin(tilt) - w * np.cos(tilt), np.cos(tilt) + w * np.sin(tilt)
+    return np.stack([height * u / down, height * ahead / down], axis=1)
 
 
 def _down(strength, steps):

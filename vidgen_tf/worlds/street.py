@@ -23,7 +23,7 @@ FOCAL = 56.0  # pixels
 AIM, WALL = 12.0, 17.0  # metres from the camera to the middle of the road, to the wall
 KERBS = (9.5, 14.6)  # metres: where the road begins and ends
 LANES = (10.8, 13.3)  # metres to the middle of a lane; vehicles go right in the near one and left in the far one
-SIZES = {"person": (0.6, 1.75, 0.4), "vehicle": (3.4, 1.5, 1.5), "bag": (0.7, 0.6, 0.5)}  # metres along X, Y, Z
+SIZES = {"person": (0.6, 1.75, 0.4), "vehicle": (3.4, 1.5, 1.5), "bag": (1.0, 0.8, 0.6)}  # metres along X, Y, Z
 KINDS = tuple(SIZES)
 EVENTS = ("wrong way", "loitering", "left object")
 MOST = 4  # agents in a clip
@@ -257,7 +257,7 @@ class Street(World):
         places, there = np.zeros((MOST, frames, 2)), np.ones((MOST, frames), bool)
         events, time = np.full(3, -1), np.arange(frames)
         event = dice.integers(3) if dice.random() < 0.5 else -1
-        begins = int(dice.integers(4, frames // 3))
+        begins = int(dice.integers(frames // 4, frames // 2))
         drives = lambda way, when: way * dice.uniform(0.6, 1.0) * (time - when)  # noqa: E731
         row, way = dice.choice([8.6, 15.6]) + dice.uniform(-0.4, 0.4), dice.choice([-1, 1])
         speed, spot = dice.uniform(0.15, 0.3), dice.uniform(-2.5, 2.5)
@@ -277,7 +277,8 @@ class Street(World):
         elif event >= 0:
             waits = np.clip(time - begins, 0, 4)
             places[0, :, 0] = walk - way * speed * np.where(time < begins, 0, waits)
-            kinds[2], places[2], there[2] = 2, (spot - 0.6 * way, row - 0.2), time >= begins
+            kinds[2], places[2], there[2] = 2, (spot - 0.7 * way, row - 0.2), time >= begins
+            tones[2] = dice.choice([-0.5, 0.0, 0.5])  # blue, red, yellow
         if dice.random() < 0.7:  # one more vehicle, in its lane
             lane, when = int(dice.integers(2)), dice.integers(frames)
             kinds[3], places[3] = 1, np.stack([drives((1, -1)[lane], when), np.full(frames, LANES[lane])], axis=1)
@@ -319,7 +320,11 @@ class Street(World):
         """A clip (frames, 32, 48, 3), boxes (4, frames, 4) with axes exchanged, and visible shares."""
         frames, view = self.clip_shape[0], View.of(around[:3])
         day, rain = (around[5] + 1) / 2, max(0.0, around[6]) + (0.3 if around[6] > -1 else 0)
-        look = np.random.default_rng([list(CAMERAS).index(camera)]) if camera else np.random.default_rng(dice.integers(2**31))
+        look = (
+            np.random.default_rng([list(CAMERAS).index(camera)])
+            if camera
+            else np.random.default_rng(dice.integers(2**31))
+        )
         color, light, glow = _empty_street(view, around[4], day, look if self.real else None)
         color, light, glow = (np.repeat(each[None], frames, axis=0) for each in (color, light, glow))
         boxes = np.stack([_standing(view, SIZES[KINDS[k]], place) for k, place in zip(kinds, places, strict=True)])
@@ -395,15 +400,20 @@ def _parts(kind, box, place, way, paint, skin):
     """What an agent is painted of, in order: coverage (frames, 32, 48, 1) and colour."""
     left, top, right, bottom = box.T
     width, height = right - left, bottom - top
-    inside = lambda l, t, r, b: (left + l * width, top + t * height, left + r * width, top + b * height)  # noqa: E731
+    at = lambda x, y: (left + x * width, top + y * height)  # noqa: E731
+    inside = lambda x, y, right, bottom: (*at(x, y), *at(right, bottom))  # noqa: E731
     if kind == "bag":
-        return [(_rectangle(*box.T), 0.5 * paint + 0.2)]
+        return [(_rectangle(*box.T), paint)]
     if kind == "person":
         far = np.cumsum(np.abs(np.diff(place, axis=0, prepend=place[:1])).sum(axis=1))
         apart = 0.18 * (np.floor(far * 2.5) % 2)  # the gait: legs together, legs apart
         legs = [(_rectangle(*inside(0.3 - apart, 0.55, 0.5, 1)), 0.35 * skin[:1].max() * np.ones(3) * 0.5),
                 (_rectangle(*inside(0.5, 0.55, 0.7 + apart, 1)), 0.12 * np.ones(3))]  # fmt: skip
-        return [*legs, (_rectangle(*inside(0.08, 0.2, 0.92, 0.62)), paint), (_ellipse(*inside(0.2, 0, 0.8, 0.24)), skin)]
+        return [
+            *legs,
+            (_rectangle(*inside(0.08, 0.2, 0.92, 0.62)), paint),
+            (_ellipse(*inside(0.2, 0, 0.8, 0.24)), skin),
+        ]
     nose = 0.05 * way
     return [
         (_rectangle(*inside(0, 0.4, 1, 0.86)), paint),
@@ -419,7 +429,9 @@ def _headlights(light, glow, box, way, strength, rain):
     left, top, right, bottom = box.T
     height, front, back = bottom - top, *((right, left) if way > 0 else (left, right))
     ahead = front + way * 1.6 * height
-    pool = _ellipse(np.minimum(front, ahead), bottom - 0.3 * height, np.maximum(front, ahead), bottom + (0.15 + 0.3 * rain) * height)
+    pool = _ellipse(
+        np.minimum(front, ahead), bottom - 0.3 * height, np.maximum(front, ahead), bottom + (0.15 + 0.3 * rain) * height
+    )
     white = _ellipse(front - 0.9, top + 0.45 * height, front + 0.9, top + 0.8 * height)
     red = _ellipse(back - 0.6, top + 0.45 * height, back + 0.6, top + 0.75 * height)
     strength = strength.astype(np.float32)
@@ -450,7 +462,9 @@ def _empty_street(view: View, wall: float, day: float, look):
             np.floor(along * scale).astype(int) % 64, np.floor(np.where(behind, above, z) * scale).astype(int) % 64
         ]
         color = color * (1 + 0.13 * grain(1.3) + 0.1 * grain(5))[..., None]
-    lamp = np.exp(-((along[..., None] - LAMPS) ** 2 / 4 + (np.minimum(z, WALL)[..., None] - 14.8) ** 2 / 14)).sum(axis=-1)
+    lamp = np.exp(-((along[..., None] - LAMPS) ** 2 / 4 + (np.minimum(z, WALL)[..., None] - 14.8) ** 2 / 14)).sum(
+        axis=-1
+    )
     night = np.array([0.22, 0.24, 0.32]) + 0.55 * lamp[..., None] * np.array([1, 0.82, 0.5])
     light = day + (1 - day) * night
     glow = lit[..., None] * (1 - day) * np.array([0.5, 0.42, 0.2])
