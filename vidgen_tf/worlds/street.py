@@ -320,11 +320,7 @@ class Street(World):
         """A clip (frames, 32, 48, 3), boxes (4, frames, 4) with axes exchanged, and visible shares."""
         frames, view = self.clip_shape[0], View.of(around[:3])
         day, rain = (around[5] + 1) / 2, max(0.0, around[6]) + (0.3 if around[6] > -1 else 0)
-        look = (
-            np.random.default_rng([list(CAMERAS).index(camera)])
-            if camera
-            else np.random.default_rng(dice.integers(2**31))
-        )
+        look = np.random.default_rng(list(CAMERAS).index(camera) if camera else dice.integers(2, 2**31))
         color, light, glow = _empty_street(view, around[4], day, look if self.real else None)
         color, light, glow = (np.repeat(each[None], frames, axis=0) for each in (color, light, glow))
         boxes = np.stack([_standing(view, SIZES[KINDS[k]], place) for k, place in zip(kinds, places, strict=True)])
