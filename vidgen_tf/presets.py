@@ -302,16 +302,15 @@ def _train_part(model, part: dict, share: int, number: int, kept: scale_out.Chec
     for weight in held:
         weight.trainable = False
     model.compile(scale_out.joint(optimizer_of(part, share)), **({} if xla is None else {"jit_compile": xla}))
-    kept.take_up(model, number)
+    kept.take_up(model, number, share)
     left = share - kept.done
     if "train_on" in part:
         data = _fixed(world, part, "train_on", kept.done)
     else:
         data = world.dataset(part["batch_size"], part["seed"] + 10 * number, first=kept.done, **part["data"])
-    if left:
-        epochs = next(n for n in range(max(1, left // 200), 0, -1) if left % n == 0)  # a line on the screen for each
-        options = {"epochs": epochs, "steps_per_epoch": left // epochs, "shuffle": False, "verbose": verbose}
-        model.fit(data, **options, callbacks=[*callbacks, kept])
+    epochs = next(n for n in range(max(1, left // 200), 0, -1) if left % n == 0)  # a line on the screen for each
+    options = {"epochs": epochs, "steps_per_epoch": left // epochs, "shuffle": False, "verbose": verbose}
+    model.fit(data, **options, callbacks=[*callbacks, kept])
     for weight in held:
         weight.trainable = True
 

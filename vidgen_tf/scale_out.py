@@ -22,6 +22,7 @@ import itertools
 import json
 import os
 import re
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -95,15 +96,29 @@ def others_may_die(where: tf.distribute.Strategy | None) -> Iterator[None]:
     """Raises `LostWorkerError` for what TensorFlow says in many ways when another worker is gone."""
     gone = (
         tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError,
-        tf.errors.InternalError, tf.errors.FailedPreconditionError, tf.errors.UnknownError, RuntimeError,
+        tf.errors.InternalError, tf.errors.FailedPreconditionError, tf.errors.UnknownError,
     )  # fmt: skip
     try:
         yield
     except gone as error:
         if not several_machines(where):
             raise
-        reason = " ".join(str(error).split())
-        raise LostWorkerError(f"Another worker is gone ({reason:.120}); start all of them anew.") from None
+        raise LostWorkerError("Another worker is gone; start it again with the same command.") from error
+
+
+def start_anew() -> None:
+    """Runs the very command of this process again, in its place."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, sys.orig_argv)
+
+
+def leave(where: tf.distribute.Strategy) -> None:
+    """Ends this process at once if it is one of several workers: TensorFlow's way to say good-bye takes minutes."""
+    if several_machines(where):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def agreed(values: np.ndarray, where: tf.distribute.Strategy | None) -> np.ndarray:
@@ -272,7 +287,7 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         self.path, self.where, self.every = path, where, check_number(every, "every")
         self.run = json.dumps(run, sort_keys=True)
-        self.stage = self.done = 0
+        self.stage = self.done = self.steps = 0
         self.seconds, self.arrays = 0.0, None
         if is_chief(where) and path.exists():
             self._read()
@@ -295,9 +310,9 @@ class Checkpoint(keras.callbacks.Callback):
         if run != self.run:
             raise ValueError(f"{name} was left by another training, of other steps maybe; go on with that, or remove it.")
 
-    def take_up(self, model: keras.Model, stage: int) -> None:
-        """Begins a part of the training with a compiled model: with what was kept, where that is of this part."""
-        variables, found, self.found = _state(model), self.found, False
+    def take_up(self, model: keras.Model, stage: int, steps: int) -> None:
+        """Begins a part of the training, of so many steps, with a compiled model: with what was kept, where that is of this part."""
+        self.steps, variables, found, self.found = steps, _state(model), self.found, False
         if not found:
             self.stage, self.done = stage, 0
             return
@@ -313,7 +328,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.done += 1
-        if is_chief(self.where) and time.monotonic() - self.written >= self.every:
+        # Not after the last step: what Keras does at the end, such as to put averages in the place of weights, is still to come.
+        late = time.monotonic() - self.written >= self.every and self.done < self.steps
+        if late and is_chief(self.where):
             self.keep()
 
     def spent(self) -> float:
