@@ -12,6 +12,7 @@ scores are those of float32. With `stages` training goes in parts, each with an 
 is other than in the recipe, and maybe weights to `hold`, by words of their paths: these stay as they are in that part.
 """
 
+import functools
 import hashlib
 import io
 import json
@@ -307,9 +308,13 @@ def _train_part(model, part: dict, share: int, number: int, kept: scale_out.Chec
     if "train_on" in part:
         data = _fixed(world, part, "train_on", kept.done)
     else:
-        data = world.dataset(part["batch_size"], part["seed"] + 10 * number, first=kept.done, **part["data"])
+        seed = part["seed"] + 10 * number
+        stream = functools.partial(world.dataset, part["batch_size"], seed, first=kept.done, **part["data"])
+        data = stream()
     epochs = next(n for n in range(max(1, left // 200), 0, -1) if left % n == 0)  # a line on the screen for each
     options = {"epochs": epochs, "steps_per_epoch": left // epochs, "shuffle": False, "verbose": verbose}
+    if "train_on" not in part and world.divisible and scale_out.several_machines(kept.where):
+        options["parts"] = lambda machine, machines: stream(part=(machine, machines))
     model.fit(data, **options, callbacks=[*callbacks, kept])
     for weight in held:
         weight.trainable = True

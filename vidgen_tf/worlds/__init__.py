@@ -41,12 +41,13 @@ class World:
     Attributes:
         clip_shape: (time, height, width, channels) of every clip that `sample` makes.
         endless: whether another seed gives clips that were never seen before.
+        divisible: whether each of several machines can read its part of a batch alone, by dataset(…, part=(i, n)).
         columns: names of quantities and how many numbers each of them is, where clips follow from quantities; the truth
             then holds them all as "numbers", float32 (count, sum of columns) in [-1, 1]. Else None.
     """
 
     clip_shape: tuple[int, int, int, int]
-    endless = True
+    endless, divisible = True, False
     columns: dict[str, int] | None = None
 
     def sample(self, count: int, seed: int) -> Sample:
