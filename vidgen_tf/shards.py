@@ -47,11 +47,12 @@ def write_shards(
         OSError: where nothing can be written.
     """
     folder, videos = check_path(folder), check_path(videos)
-    size, every = check_size(size), check_count(every or frames, "every")
+    size, frames = check_size(size), check_count(frames, "frames")
+    every = frames if every is None else check_count(every, "every")
     if size is None:
         raise ValueError("size is None, but clips of one size were expected; give a side in pixels.")
     check_choice(broken, "broken")
-    check_values((check_count(in_shard, "in_shard"), check_count(frames, "frames"), *size, 3), "a shard")
+    check_values((check_count(in_shard, "in_shard"), frames, *size, 3), "a shard")
     if not videos.is_dir():
         raise FileNotFoundError(f"There is no folder {videos} with videos; check the name.")
     if folder.exists():

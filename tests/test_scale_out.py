@@ -1,0 +1,420 @@
+"""Several devices and machines give the weights of one, and a training that was cut off ends as if it had not been.
+
+Run as a program, this file trains tiny recipes in a process of its own: with two virtual devices, or as one of two workers.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import refuses, tree
+
+import vidgen_tf
+from vidgen_tf import presets, scale_out
+from vidgen_tf.__main__ import main
+from vidgen_tf.callbacks import Board
+from vidgen_tf.quiet import keras, tf
+
+BALLS, SHAPES = {"frames": 6, "size": 12}, {"frames": 8, "size": 24}
+ADAM = {"name": "Adam", "learning_rate": 0.01}
+SAYS = "a and small large red yellow green cyan blue magenta circle square triangle cross moves left right up down".split()
+BASE = {
+    "world": "Balls", "world_config": BALLS, "test_config": BALLS, "data": {}, "seed": 2, "batch_size": 4, "steps": 6,
+    "optimizer": ADAM, "test_steps": 1,
+}  # fmt: skip
+RECIPES = {
+    "exact": BASE | {  # no chance in a step; norms clipped, averages, two parts, one of them with weights held
+        "family": "NextFrame", "config": {"clip_shape": [6, 12, 12, 1], "given": 2, "width": 4, "depth": 1, "starts": 3},
+        "steps": 10, "optimizer": ADAM | {"global_clipnorm": 0.5, "use_ema": True, "ema_momentum": 0.9}, "warmup_steps": 3,
+        "stages": [{"steps": 5, "hold": ["bias"]}, {"steps": 5, "optimizer": {"learning_rate": 0.02}, "train_on": [10, 5]}],
+    },
+    "sentences": BASE | {
+        "family": "Diffusion", "world": "Shapes", "world_config": SHAPES, "test_config": SHAPES, "data": {"captions": True},
+        "config": {
+            "clip_shape": [8, 24, 24, 3], "condition": [*SAYS, "bounces", "circles", "grows", "shrinks", "rotates"],
+            "patch": [4, 8, 8], "width": 8, "blocks": 1, "heads": 2,
+        },
+        "optimizer": {"name": "Muon", "learning_rate": 0.02, "exclude_layers": ["last"], "global_clipnorm": 0.1},
+    },
+    "game": BASE | {
+        "family": "DenseGAN",
+        "config": {"clip_shape": [6, 12, 12, 1], "latent_size": 8, "hidden": [16], "loss": "relativistic", "penalty": 1.0},
+    },
+    "flow": BASE | {
+        "family": "NormalizingFlow", "config": {"clip_shape": [4, 8, 8, 1], "levels": 1, "steps": 1, "width": 4},
+        "world": "LinearGaussian", "world_config": {"frames": 4, "size": 8}, "test_config": {"frames": 4, "size": 8},
+    },
+    "tokens": BASE | {
+        "family": "TokenVideo",
+        "config": {
+            "clip_shape": [6, 12, 12, 1], "tokenizer": {"patch": 6, "codes": 16, "code_size": 4, "width": 8}, "width": 16,
+            "blocks": 1, "heads": 2, "tokenizer_steps": 4,
+        },
+    },
+}  # fmt: skip
+SPREAD = ("exact", "sentences", "game", "tokens")  # trained on two devices and by two workers
+
+
+def put_recipes(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, recipe in RECIPES.items():
+        (folder / f"{name}.json").write_text(json.dumps({"recipe": recipe, "record": {}}))
+    return folder
+
+
+class Weights(keras.callbacks.Callback):
+    """Writes all weights, as they are when `fit` ends, to a file."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_train_end(self, logs=None):
+        np.savez(self.path, *self.model.get_weights())
+
+
+def program(folder: Path, arguments: list[str]) -> None:
+    """`command …`: the command line; `spread DEVICES [WORKERS RANK]`: trains all of SPREAD, weights into `folder`."""
+    presets.FOLDER = put_recipes(folder / f"presets-{os.getpid()}")
+    if arguments[0] == "command":
+        sys.exit(main(arguments[1:]))
+    if arguments[0] == "devices":
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        where, mine = scale_out.strategy(all_devices=True), "devices"
+    else:
+        where, mine = scale_out.strategy(workers=arguments[1].split(","), rank=int(arguments[2])), f"worker{arguments[2]}"
+    (folder / mine).mkdir()
+    for name in SPREAD:
+        presets.train(name, folder / mine, verbose=0, every=0, where=where, callbacks=[Weights(folder / f"{mine}-{name}")])
+    (folder / f"{mine}-done").touch()
+    scale_out.leave(where)
+
+
+def process(folder: Path, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, __file__, str(folder), *arguments]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(vidgen_tf.__file__).parents[1]), *sys.path])}
+    log = (folder / f"log-{time.monotonic_ns()}").open("w")
+    return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+
+
+def ends_well(folder: Path, *processes: subprocess.Popen) -> None:
+    try:
+        codes = [each.wait(timeout=300) for each in processes]
+    finally:
+        for each in processes:
+            each.kill()
+    assert set(codes) == {0}, "\n".join(log.read_text()[-1500:] for log in folder.glob("log-*"))
+
+
+def addresses() -> str:
+    """Two free ports of this machine."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        return ",".join(f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other))
+
+
+def saved(path: Path) -> list[np.ndarray]:
+    with np.load(path.with_suffix(".npz")) as file:
+        return [file[name] for name in file.files]
+
+
+def far(some: list[np.ndarray], others: list[np.ndarray]) -> float:
+    return max(np.abs(one.astype(float) - other).max() for one, other in zip(some, others, strict=True))
+
+
+@pytest.fixture
+def recipes(tmp_path, monkeypatch):
+    monkeypatch.setattr(presets, "FOLDER", put_recipes(tmp_path / "presets"))
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory):
+    """What came of all SPREAD recipes: on two virtual devices, and as two workers."""
+    folder = tmp_path_factory.mktemp("spread")
+    workers = addresses()
+    ends_well(folder, process(folder, "devices"), *(process(folder, "workers", workers, rank) for rank in "01"))
+    return folder
+
+
+# ------------------------------------------------------------------------------------------------ several replicas
+
+
+def test_two_devices_and_two_workers_end_with_the_weights_of_one_device(spread, recipes):
+    presets.train("exact", recipes, verbose=0, callbacks=[Weights(recipes / "one")])
+    one = saved(recipes / "one")
+    for name in ("devices", "worker0", "worker1"):
+        assert far(saved(spread / f"{name}-exact"), one) < 1e-5
+
+
+@pytest.mark.parametrize("name", SPREAD)
+def test_it_makes_no_difference_how_replicas_are_spread(spread, name):
+    devices = saved(spread / f"devices-{name}")
+    for worker in ("worker0", "worker1"):
+        assert far(saved(spread / f"{worker}-{name}"), devices) < 1e-5
+
+
+def in_turns(recipe: dict, same_noise: bool) -> list[np.ndarray]:
+    """The weights of one device that takes the halves of each batch one after the other, each with its replica's noise."""
+    keras.utils.set_random_seed(recipe["seed"])
+    model = presets.build(recipe)
+    world = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
+    model.compile(presets.optimizer_of(recipe, recipe["steps"]))
+    data = world.dataset(recipe["batch_size"], recipe["seed"], **recipe["data"])
+    for step, (clips, condition) in enumerate(data.take(recipe["steps"])):
+        slopes = []
+        for replica in range(2):
+            key = tf.constant([0 if same_noise else 4 * replica, step], tf.int64)
+            model.step_seed = lambda key=key: key
+            with tf.GradientTape() as tape:
+                loss = model.losses_of(clips[2 * replica :][:2], condition[2 * replica :][:2], True)["loss"]
+            slopes.append([tf.convert_to_tensor(slope) for slope in tape.gradient(loss, model.trainable_variables)])
+        mean = [(one + other) / 2 for one, other in zip(*slopes, strict=True)]
+        model.optimizer.apply(mean, model.trainable_variables)
+    return model.get_weights()
+
+
+def test_two_devices_with_noise_are_one_that_takes_the_parts_in_turns_and_noise_differs_between_them(spread):
+    found = saved(spread / "devices-sentences")
+    assert far(found, in_turns(RECIPES["sentences"], same_noise=False)) < 1e-5
+    assert far(found, in_turns(RECIPES["sentences"], same_noise=True)) > 1e-3
+
+
+def test_only_the_chief_writes(spread):
+    assert set(tree(spread / "worker0")) == {f"{name}.{kind}" for name in SPREAD for kind in ("json", "npz")}
+    assert tree(spread / "worker1") == {}
+    assert {f"worker{rank}-done" for rank in (0, 1)} < set(tree(spread))
+    for name in SPREAD:
+        record = json.loads((spread / "worker0" / f"{name}.json").read_text())["record"]
+        assert record["hardware"].endswith(", 2 replicas")
+        assert (spread / "worker0" / f"{name}.npz").read_bytes() == (spread / "devices" / f"{name}.npz").read_bytes()
+
+
+def test_a_worker_that_dies_and_returns_goes_on(recipes, tmp_path):
+    workers, out = addresses(), tmp_path / "new"
+    train = ["command", "train", "exact", "--out", str(out), "--every", "0", "--steps", "60"]
+    train += ["--workers", workers, "--rank"]
+    chief, other = process(tmp_path, *train, "0"), process(tmp_path, *train, "1")
+    wait_for(out / "exact.checkpoint", chief)
+    other.kill()
+    other.wait()
+    ends_well(tmp_path, chief, process(tmp_path, *train, "1"))
+    assert any("is gone" in log.read_text() for log in tmp_path.glob("log-*"))
+    assert set(tree(out)) == {"exact.json", "exact.npz"}
+    presets.train("exact", recipes, steps=60, verbose=0)
+    # float16, of weights of one device and of two: equal but for the last digit here and there
+    assert far(saved(out / "exact"), saved(recipes / "exact")) < 2e-3
+
+
+# ------------------------------------------------------------------------------------------------ cut off
+
+
+def wait_for(path: Path, process: subprocess.Popen, seconds: float = 200) -> None:
+    until = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, "the training ended before it could be stopped"
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+class CutOff(keras.callbacks.Callback):
+    """Ctrl-C in a step of this call."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.left = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_training_that_was_cut_off_ends_with_the_same_bits(recipes, name):
+    whole = recipes / "whole"
+    whole.mkdir()
+    presets.train(name, whole, verbose=0, callbacks=[Weights(whole / "weights")])
+    for step in (2, 5, 1):  # one step later each time, then within the second part of the recipe that has one
+        with pytest.raises(KeyboardInterrupt):
+            presets.train(name, recipes, verbose=0, every=0, callbacks=[CutOff(step)])
+        if step != 1:
+            assert (recipes / f"{name}.checkpoint").is_file()
+    presets.train(name, recipes, verbose=0, every=0, callbacks=[Weights(recipes / "weights")])
+    assert (recipes / f"{name}.npz").read_bytes() == (whole / f"{name}.npz").read_bytes()
+    for one, other in zip(saved(recipes / "weights"), saved(whole / "weights"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not list(recipes.glob("*.checkpoint*"))
+    assert json.loads((recipes / f"{name}.json").read_text())["record"]["scores"]
+
+
+def test_killed_at_any_moment_it_goes_on(recipes, tmp_path):
+    train, dice = ["command", "train", "exact", "--steps", "300", "--every", "0", "--out"], np.random.default_rng(5)
+    out = tmp_path / "killed"
+    for _ in range(2):
+        running = process(tmp_path, *train, str(out))
+        place = out / "exact.checkpoint"
+        wait_for(place, running)
+        before = place.stat().st_mtime_ns
+        while place.exists() and place.stat().st_mtime_ns == before and running.poll() is None:
+            time.sleep(0.005)
+        time.sleep(dice.uniform(0, 0.3))
+        running.send_signal(signal.SIGKILL)
+        assert running.wait() == -signal.SIGKILL
+    ends_well(tmp_path, process(tmp_path, *train, str(out)))
+    presets.train("exact", recipes, steps=300, verbose=0)
+    assert set(tree(out)) == {"exact.json", "exact.npz"}
+    assert (out / "exact.npz").read_bytes() == (recipes / "exact.npz").read_bytes()
+
+
+def test_a_checkpoint_is_whole_when_its_writing_is_cut_off(recipes, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        presets.train("game", recipes, verbose=0, every=0, callbacks=[CutOff(4)])
+    whole = (recipes / "game.checkpoint").read_bytes()
+
+    def half(file, **arrays):
+        file.write(whole[: len(whole) // 2])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", half)
+        with pytest.raises(KeyboardInterrupt):
+            presets.train("game", recipes, verbose=0, every=0)
+    assert (recipes / "game.checkpoint").read_bytes() == whole
+    presets.train("game", recipes, verbose=0, every=0)
+    assert set(tree(recipes)) == {"game.json", "game.npz"}
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_and_kept(recipes):
+    with pytest.raises(KeyboardInterrupt):
+        presets.train("game", recipes, verbose=0, every=0, callbacks=[CutOff(3)])
+    path = recipes / "game.checkpoint"
+    whole = path.read_bytes()
+    with refuses("game.checkpoint", "another training"):
+        presets.train("game", recipes, steps=5, verbose=0)
+    assert path.read_bytes() == whole
+    for damage in (whole[:-200], b"", b"text", whole[:300] + b"!!!!" + whole[304:]):
+        path.write_bytes(damage)
+        with refuses("game.checkpoint", "damaged", "remove it"):
+            presets.train("game", recipes, verbose=0)
+
+
+def test_worlds_and_fixed_clips_can_begin_at_any_batch(recipes):
+    world = vidgen_tf.Shapes(**SHAPES)
+    for later, all_of_it in (
+        (world.dataset(2, 3, captions=True, first=3), world.dataset(2, 3, captions=True)),
+        (
+            presets._fixed(world, RECIPES["sentences"] | {"train_on": [6, 1]}, "train_on", 3),
+            presets._fixed(world, RECIPES["sentences"] | {"train_on": [6, 1]}, "train_on"),
+        ),
+    ):
+        for (clips, said), (same, words) in zip(later.take(2), all_of_it.skip(3), strict=False):
+            np.testing.assert_array_equal(clips, same)
+            np.testing.assert_array_equal(said, words)
+    for bad in (-1, 1.5, None):
+        with refuses("first", repr(bad)):
+            world.dataset(2, 3, first=bad)
+
+
+# ------------------------------------------------------------------------------------------------ refusals, options
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"rank": 0}, ["rank", "no workers"]),
+        ({"workers": ["a:1"], "rank": 0}, ["two or more", "a:1"]),
+        ({"workers": ["a:1", "a:1"], "rank": 0}, ["different"]),
+        ({"workers": ["a:1", "b"], "rank": 0}, ["a:1,b"]),
+        ({"workers": ["a:1", "b:2"]}, ["rank", "None"]),
+        ({"workers": ["a:1", "b:2"], "rank": 2}, ["rank", "2"]),
+        ({"workers": ["a:1", "b:2"], "rank": True}, ["rank", "True"]),
+        ({"workers": ["a:1", "b:2"], "rank": 1, "all_devices": True}, ["beside workers"]),
+    ],
+)
+def test_replicas_that_cannot_be_are_refused(arguments, words):
+    with refuses(*words):
+        scale_out.strategy(**arguments)
+
+
+def test_one_device_needs_no_strategy():
+    assert scale_out.strategy() is None
+    if len(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")) == 1:
+        assert scale_out.strategy(all_devices=True) is None
+    assert scale_out.is_chief(None)
+    optimizer = keras.optimizers.Adam()
+    assert scale_out.joint(optimizer) is optimizer
+
+
+def test_what_cannot_work_is_found_out_before_training(recipes):
+    for options, words in (
+        ({"precision": "float8"}, ["precision", "'float8'"]),
+        ({"every": -1}, ["every", "-1"]),
+        ({"every": float("nan")}, ["every", "nan"]),
+    ):
+        with refuses(*words):
+            presets.train("game", recipes, verbose=0, **options)
+    assert tree(recipes) == {}
+    with refuses("4", "3 replicas", "divides"):
+        scale_out.check_dealt(4, 3)
+
+
+def test_the_command_line_refuses_in_one_sentence(recipes, capsys):
+    for arguments, word in (
+        (["--workers", "a:1,b:2"], "rank"),
+        (["--rank", "1"], "workers"),
+        (["--every", "-3"], "every"),
+    ):
+        assert main(["train", "game", "--out", str(recipes), *arguments]) == 1
+        assert word in capsys.readouterr().err
+    assert tree(recipes) == {}
+
+
+def test_bfloat16_is_chosen_on_gpus_that_know_it_and_never_on_a_processor(monkeypatch):
+    for known, expected in (
+        ([], None), ([(7, 5)], None), ([(8, 0)], "mixed_bfloat16"), ([(9, 0), (7, 0)], None), ([None], None),
+    ):  # fmt: skip
+        details = {str(number): {} if each is None else {"compute_capability": each} for number, each in enumerate(known)}
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind, all_of=details: list(all_of))
+        monkeypatch.setattr(tf.config.experimental, "get_device_details", details.get)
+        assert scale_out.best_precision() == expected
+
+
+def test_precision_and_xla_are_options(recipes):
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            names = {layer.dtype_policy.name for layer in self.model.generator.layers if layer.weights}
+            seen.append((names, self.model.jit_compile))
+
+    for options in ({}, {"precision": "mixed_bfloat16"}, {"xla": True}):
+        presets.train("game", recipes, steps=2, verbose=0, callbacks=[Look()], **options)
+    assert seen == [({"float32"}, False), ({"mixed_bfloat16"}, False), ({"float32"}, True)]
+    assert keras.mixed_precision.dtype_policy().name == "float32"
+
+
+def test_tensorboard_is_told_losses_and_clips(recipes, tmp_path):
+    presets.train("game", recipes, steps=2, verbose=0, callbacks=[Board(tmp_path / "board", count=2)])
+    (path,) = (tmp_path / "board").iterdir()
+    values = [value for event in tf.compat.v1.train.summary_iterator(str(path)) for value in event.summary.value]
+    kinds = {value.tag: value.metadata.plugin_data.plugin_name for value in values}
+    assert kinds["loss"] == kinds["discriminator_loss"] == "scalars"
+    assert kinds["clip 0"] == kinds["clip 1"] == "images"
+    width, height, png = next(tf.make_ndarray(value.tensor).tolist() for value in values if value.tag == "clip 1")
+    assert (width, height) == (b"72", b"12")  # six frames of 12 × 12 side by side
+    assert tf.io.decode_png(png).shape == (12, 72, 1)
+
+
+if __name__ == "__main__":
+    program(Path(sys.argv[1]), sys.argv[2:])
