@@ -107,7 +107,7 @@ def process(folder: Path, *arguments: str) -> subprocess.Popen:
 
 def ends_well(folder: Path, *processes: subprocess.Popen) -> None:
     try:
-        codes = [each.wait(timeout=300) for each in processes]
+        codes = [each.wait(timeout=900) for each in processes]
     finally:
         for each in processes:
             each.kill()
@@ -219,7 +219,7 @@ def test_a_worker_that_dies_and_returns_goes_on(recipes, tmp_path):
 # ------------------------------------------------------------------------------------------------ cut off
 
 
-def wait_for(path: Path, process: subprocess.Popen, seconds: float = 200) -> None:
+def wait_for(path: Path, process: subprocess.Popen, seconds: float = 600) -> None:
     until = time.monotonic() + seconds
     while not path.exists():
         assert process.poll() is None, "the training ended before it could be stopped"
@@ -245,11 +245,10 @@ def test_a_training_that_was_cut_off_ends_with_the_same_bits(recipes, name):
     whole = recipes / "whole"
     whole.mkdir()
     presets.train(name, whole, verbose=0, callbacks=[Weights(whole / "weights")])
-    for step in (2, 5, 1):  # one step later each time, then within the second part of the recipe that has one
+    for step in (4, 5) if "stages" in RECIPES[name] else (4,):  # the second time within the second part of the recipe
         with pytest.raises(KeyboardInterrupt):
             presets.train(name, recipes, verbose=0, every=0, callbacks=[CutOff(step)])
-        if step != 1:
-            assert (recipes / f"{name}.checkpoint").is_file()
+        assert (recipes / f"{name}.checkpoint").is_file()
     presets.train(name, recipes, verbose=0, every=0, callbacks=[Weights(recipes / "weights")])
     assert (recipes / f"{name}.npz").read_bytes() == (whole / f"{name}.npz").read_bytes()
     for one, other in zip(saved(recipes / "weights"), saved(whole / "weights"), strict=True):
