@@ -41,7 +41,9 @@ def main() -> None:
         rows = np.random.default_rng(0).permutation(256)
         shard = np.load(path, mmap_mode="r")
         read = cost(lambda: vg.to_float(np.stack([shard[row] for row in rows]))) / 256
-    print(f"one core makes {1 / made:,.0f} clips a second, reads {1 / read:,.0f}, and checks {1 / checked / 1e9:.1f} GB")
+    print(
+        f"one core makes {1 / made:,.0f} clips a second, reads {1 / read:,.0f}, and checks {1 / checked / 1e9:.1f} GB"
+    )
     model = vg.Diffusion((16, 32, 32, 3), ("a", "b"), patch=(4, 4, 4), width=192, blocks=6, heads=6)
     slopes = 4 * sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
     print(f"the network has {slopes / 4e6:.1f} million weights, slopes of {slopes / 1e6:.0f} MB")
@@ -55,7 +57,9 @@ def main() -> None:
             f"| {count} | {count * GPU_BATCH:,} | {1e3 * (inside + between):.2f} | {1e3 * step:.1f} | {rate:,.0f} | "
             f"{GPU_STEP / step:.0%} | {rate / machines * read:.1f} a machine |"
         )
-    print(f"made instead of read: {GPU_BATCH * 8 / GPU_STEP * made:.0f} cores a machine, if each made its own part only")
+    print(
+        f"made instead of read: {GPU_BATCH * 8 / GPU_STEP * made:.0f} cores a machine, if each made its own part only"
+    )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,27 @@ from vidgen_tf.quiet import keras, tf
 
 BALLS, SHAPES = {"frames": 6, "size": 12}, {"frames": 8, "size": 24}
 ADAM = {"name": "Adam", "learning_rate": 0.01}
-SAYS = "a and small large red yellow green cyan blue magenta circle square triangle cross moves left right up down".split()
+SAYS = [
+    "a",
+    "and",
+    "small",
+    "large",
+    "red",
+    "yellow",
+    "green",
+    "cyan",
+    "blue",
+    "magenta",
+    "circle",
+    "square",
+    "triangle",
+    "cross",
+    "moves",
+    "left",
+    "right",
+    "up",
+    "down",
+]
 BASE = {
     "world": "Balls", "world_config": BALLS, "test_config": BALLS, "data": {}, "seed": 2, "batch_size": 4, "steps": 6,
     "optimizer": ADAM, "test_steps": 1,
@@ -90,10 +110,15 @@ def program(folder: Path, arguments: list[str]) -> None:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         where, mine = scale_out.strategy(all_devices=True), "devices"
     else:
-        where, mine = scale_out.strategy(workers=arguments[1].split(","), rank=int(arguments[2])), f"worker{arguments[2]}"
+        where, mine = (
+            scale_out.strategy(workers=arguments[1].split(","), rank=int(arguments[2])),
+            f"worker{arguments[2]}",
+        )
     (folder / mine).mkdir()
     for name in SPREAD:
-        presets.train(name, folder / mine, verbose=0, every=0, where=where, callbacks=[Weights(folder / f"{mine}-{name}")])
+        presets.train(
+            name, folder / mine, verbose=0, every=0, where=where, callbacks=[Weights(folder / f"{mine}-{name}")]
+        )
     (folder / f"{mine}-done").touch()
     scale_out.leave(where)
 
@@ -383,24 +408,39 @@ def test_bfloat16_is_chosen_on_gpus_that_know_it_and_never_on_a_processor(monkey
     for known, expected in (
         ([], None), ([(7, 5)], None), ([(8, 0)], "mixed_bfloat16"), ([(9, 0), (7, 0)], None), ([None], None),
     ):  # fmt: skip
-        details = {str(number): {} if each is None else {"compute_capability": each} for number, each in enumerate(known)}
+        details = {
+            str(number): {} if each is None else {"compute_capability": each} for number, each in enumerate(known)
+        }
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind, all_of=details: list(all_of))
         monkeypatch.setattr(tf.config.experimental, "get_device_details", details.get)
         assert scale_out.best_precision() == expected
 
 
-def test_precision_and_xla_are_options(recipes):
-    seen = []
+class Look(keras.callbacks.Callback):
+    """Notes in what precision a network counts, and whether its steps are compiled by XLA."""
 
-    class Look(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            names = {layer.dtype_policy.name for layer in self.model.generator.layers if layer.weights}
-            seen.append((names, self.model.jit_compile))
+    def __init__(self):
+        super().__init__()
+        self.seen = []
 
-    for options in ({}, {"precision": "mixed_bfloat16"}, {"xla": True}):
-        presets.train("game", recipes, steps=2, verbose=0, callbacks=[Look()], **options)
-    assert seen == [({"float32"}, False), ({"mixed_bfloat16"}, False), ({"float32"}, True)]
+    def on_train_begin(self, logs=None):
+        network = getattr(self.model, "denoiser", None) or self.model.generator
+        names = {layer.dtype_policy.name for layer in network.layers if layer.weights and layer.name != "last"}
+        self.seen.append((*names, self.model.jit_compile))
+
+
+def test_precision_and_xla_are_options(recipes, monkeypatch):
+    look = Look()
+    options = {"steps": 1, "verbose": 0, "callbacks": [look]}
+    presets.train("game", recipes, xla=True, **options)
+    presets.train("sentences", recipes, precision="mixed_bfloat16", **options)
+    monkeypatch.setattr(scale_out, "best_precision", lambda: "mixed_bfloat16")
+    presets.train("game", recipes, **options)  # which families can count in it is known
+    presets.train("sentences", recipes, **options)
+    assert look.seen == [("float32", True), ("mixed_bfloat16", False), ("float32", False), ("mixed_bfloat16", False)]
     assert keras.mixed_precision.dtype_policy().name == "float32"
+    with refuses("DenseGAN", "float32 only"):
+        presets.train("game", recipes, precision="mixed_bfloat16")
 
 
 def test_tensorboard_is_told_losses_and_clips(recipes, tmp_path):

@@ -45,7 +45,9 @@ def test_shards_hold_the_clips_of_the_videos_in_order(shards, videos):
     assert found.shape == (15, 4, 8, 8, 3)
     assert found.dtype == np.uint8
     films_of = [read_clip(videos / name, size=8) for name in ("a.mp4", "b.gif", "c.png", "d")]
-    np.testing.assert_array_equal(found, to_uint8(np.concatenate([f[: len(f) // 4 * 4].reshape(-1, 4, 8, 8, 3) for f in films_of])))
+    np.testing.assert_array_equal(
+        found, to_uint8(np.concatenate([f[: len(f) // 4 * 4].reshape(-1, 4, 8, 8, 3) for f in films_of]))
+    )
     index = json.loads((shards / "index.json").read_text())
     said = [caption for shard in index["shards"] for caption in shard["captions"]]
     assert said == ["a thing moves"] * 5 + [""] * 10
@@ -139,7 +141,9 @@ def test_nothing_outside_of_the_folder_is_read(copy):
         Shards(copy)
 
 
-@pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"clip_shape": [4, 8, 8, 3]}', '{"clip_shape": 4, "shards": []}'])
+@pytest.mark.parametrize(
+    "content", [None, "", "{}", "[]", '{"clip_shape": [4, 8, 8, 3]}', '{"clip_shape": 4, "shards": []}']
+)
 def test_a_folder_without_a_sound_index_is_refused(copy, content):
     (copy / "index.json").unlink()
     if content is not None:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from vidgen_tf.clips import check_count, check_path
+from vidgen_tf.clips import check_count, check_number, check_path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,11 +22,17 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("name", help="of the preset")
     command.add_argument("--out", type=Path, default=Path("out"), help="folder for the weights (default: out)")
     command.add_argument("--steps", type=int, help="fewer or more steps than the recipe's")
-    command.add_argument("--all-devices", action="store_true", help="train on all GPUs of this machine (default: on one)")
+    command.add_argument(
+        "--all-devices", action="store_true", help="train on all GPUs of this machine (default: on one)"
+    )
     command.add_argument("--workers", default="", help="host:port,host:port,… of several machines, the same on each")
     command.add_argument("--rank", type=int, help="which of the workers this machine is, from 0; the first one writes")
-    command.add_argument("--precision", choices=("float32", "mixed_bfloat16"), help="default: as the recipe says, or the GPU")
-    command.add_argument("--xla", action=argparse.BooleanOptionalAction, help="compile steps or not (default: with a GPU)")
+    command.add_argument(
+        "--precision", choices=("float32", "mixed_bfloat16"), help="default: as the recipe says, or the GPU"
+    )
+    command.add_argument(
+        "--xla", action=argparse.BooleanOptionalAction, help="compile steps or not (default: with a GPU)"
+    )
     command.add_argument("--every", type=float, default=60, help="seconds from checkpoint to checkpoint (default: 60)")
     command.add_argument("--board", type=Path, help="a folder for what TensorBoard shows: scalars and clips")
     command.set_defaults(run=train)
@@ -132,6 +138,7 @@ def train(chosen: argparse.Namespace) -> None:
     presets.card(chosen.name)  # what cannot work is found out before a folder is made
     if chosen.steps is not None:
         check_count(chosen.steps, "steps")
+    check_number(chosen.every, "every")
     where = scale_out.strategy(chosen.all_devices, tuple(filter(None, chosen.workers.split(","))), chosen.rank)
     chief = scale_out.is_chief(where)
     if chief:

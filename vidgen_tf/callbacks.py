@@ -82,10 +82,9 @@ class Board(keras.callbacks.Callback):
         self.writer.flush()
 
     def _clips(self) -> np.ndarray | list:
-        makes = getattr(self.model, "draw", None) is not None and self.count
         try:
-            return self.model.generate(self.count, seed=0) if makes else []
-        except (NotImplementedError, ValueError):  # there are none of its own, or they are broken
+            return self.model.generate(self.count, seed=0) if self.count and hasattr(self.model, "generate") else []
+        except (NotImplementedError, ValueError):  # it makes none by itself, or its weights are broken
             return []
 
 

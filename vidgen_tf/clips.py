@@ -215,9 +215,7 @@ def read_clip(
             )
         values += picture.width * picture.height * 3
         if values > MAX_VALUES:
-            raise ValueError(
-                f"{path} has more than {MAX_VALUES} values at this size; give frames= or a smaller size=."
-            )
+            raise ValueError(f"{path} has more than {MAX_VALUES} values at this size; give frames= or a smaller size=.")
         pictures.append(picture)
         if frames is not None and len(pictures) == frames:
             break

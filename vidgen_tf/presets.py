@@ -20,7 +20,6 @@ import os
 import platform
 import shutil
 import textwrap
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import date
@@ -227,7 +226,7 @@ def train(
         verbose, callbacks: as in `fit`.
         where: on which devices and machines, as `scale_out.strategy` says; None for one device.
         precision: what networks count in while they train, "float32" or "mixed_bfloat16"; None takes what the recipe says, else
-            `scale_out.best_precision`.
+            `scale_out.best_precision` for families that know it (`mixed`).
         xla: whether each step is compiled by XLA, on one device; None lets Keras choose: with a GPU, but no GANs.
         every: seconds between two times that the checkpoint is written.
 
@@ -235,12 +234,14 @@ def train(
         The trained model with the rounded weights; for a worker that is not the chief as it was trained.
 
     Raises:
-        ValueError: for an unknown name, steps below 1, another precision, batches that cannot be dealt out evenly, XLA on several
+        ValueError: for an unknown name, steps below 1, a precision that the family does not know, batches that cannot be dealt out evenly, XLA on several
             devices, or a checkpoint that is damaged or of another training.
         FileNotFoundError: where the folder is missing; found out before training.
         OSError: where the folder has too little space for the weights; found out before training.
         scale_out.LostWorkerError: where another worker is gone.
     """
+    import vidgen_tf
+
     recipe, folder = card(name)["recipe"], Path(folder)
     if scale_out.is_chief(where) and not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder} to write {name} in; make it first.")
@@ -251,8 +252,11 @@ def train(
         scale_out.check_dealt(recipe["batch_size"], where.num_replicas_in_sync)
         if xla:
             raise ValueError("XLA compiles steps of one device only; leave it out on several.")
+    mixed = getattr(getattr(vidgen_tf, recipe["family"]), "mixed", False)
+    if precision == "mixed_bfloat16" and not mixed:
+        raise ValueError(f"{recipe['family']} trains in float32 only; leave the precision out.")
     usual = keras.mixed_precision.dtype_policy().name
-    precision = precision or recipe.get("precision") or scale_out.best_precision() or usual
+    precision = precision or recipe.get("precision") or (scale_out.best_precision() if mixed else None) or usual
     keras.utils.set_random_seed(recipe["seed"])
     with scale_out.others_may_die(where), nullcontext() if where is None else where.scope():
         keras.mixed_precision.set_dtype_policy(precision)
@@ -272,7 +276,9 @@ def train(
     minutes = kept.spent() / 60
     halves = [weight.numpy().astype(np.float16) for weight in model.preset_weights]
     model = build(recipe) if where is not None or precision != usual else model
-    model.set_preset_weights([half.astype(np.float32) for half in halves])  # the scores are those of the rounded weights
+    model.set_preset_weights(
+        [half.astype(np.float32) for half in halves]
+    )  # the scores are those of the rounded weights
     file = io.BytesIO()
     np.savez_compressed(file, **{f"{index:03d}": half for index, half in enumerate(halves)})
     record = {
@@ -292,14 +298,14 @@ def train(
     return model
 
 
-def _train_part(model, part: dict, share: int, number: int, kept: scale_out.Checkpoint, verbose, callbacks, xla) -> None:
+def _train_part(
+    model, part: dict, share: int, number: int, kept: scale_out.Checkpoint, verbose, callbacks, xla
+) -> None:
     """One of the parts of a training, from where it was cut off."""
     import vidgen_tf
 
     world = getattr(vidgen_tf, part["world"])(**part["world_config"])
-    held = [
-        weight for weight in model.trainable_variables if any(word in weight.path for word in part.get("hold", ()))
-    ]
+    held = [weight for weight in model.trainable_variables if any(word in weight.path for word in part.get("hold", ()))]
     for weight in held:
         weight.trainable = False
     model.compile(scale_out.joint(optimizer_of(part, share)), **({} if xla is None else {"jit_compile": xla}))

@@ -294,7 +294,9 @@ class Checkpoint(keras.callbacks.Callback):
         told = np.array([zlib.crc32(self.run.encode()), self.arrays is not None, self.stage, self.done], np.int64)
         mark, found, self.stage, self.done = agreed(told.view(np.uint8), where).view(np.int64).tolist()
         if mark != told[0]:
-            raise ValueError("This worker was asked for another training than the first one; give all the same command.")
+            raise ValueError(
+                "This worker was asked for another training than the first one; give all the same command."
+            )
         self.found = bool(found)
         self.begun = self.written = time.monotonic()
 
@@ -308,7 +310,9 @@ class Checkpoint(keras.callbacks.Callback):
         except Exception as error:  # on broken files zipfile, zlib and NumPy raise nearly everything
             raise ValueError(f"{name} is damaged ({error!s:.80}); remove it to begin anew.") from None
         if run != self.run:
-            raise ValueError(f"{name} was left by another training, of other steps maybe; go on with that, or remove it.")
+            raise ValueError(
+                f"{name} was left by another training, of other steps maybe; go on with that, or remove it."
+            )
 
     def take_up(self, model: keras.Model, stage: int, steps: int) -> None:
         """Begins a part of the training, of so many steps, with a compiled model: with what was kept, where that is of this part."""

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vidgen_tf.clips import check_count, check_path, check_seed, check_size, check_values, films, to_float, whole_or_absent
+from vidgen_tf.clips import check_count, check_path, check_seed, check_size, check_values
+from vidgen_tf.clips import films, to_float, whole_or_absent
 
 CHOICES = ("stop", "skip")
 
@@ -136,7 +137,9 @@ class Shards:
         try:
             index = json.loads((self.folder / "index.json").read_text(encoding="utf-8"))
             self.clip_shape = tuple(check_count(side, "clip_shape") for side in index["clip_shape"])
-            shards = [(str(one["file"]), int(one["clips"]), int(one["crc32"]), one["captions"]) for one in index["shards"]]
+            shards = [
+                (str(one["file"]), int(one["clips"]), int(one["crc32"]), one["captions"]) for one in index["shards"]
+            ]
         except Exception as error:  # of an index that anybody may have changed
             raise ValueError(f"{self.folder} has no sound index.json ({error!s:.80}); write the shards anew.") from None
         self.skipped, self._maps, self._captions, self._rows = [], [], [], []
@@ -173,13 +176,16 @@ class Shards:
         while True:
             dice = np.random.default_rng([seed, epoch])
             shards = dice.permutation(len(self._rows))
-            rows = [dice.permutation(np.concatenate([self._rows[s] for s in shards[i : i + 4]])) for i in range(0, len(shards), 4)]
+            rows = [
+                dice.permutation(np.concatenate([self._rows[s] for s in shards[i : i + 4]]))
+                for i in range(0, len(shards), 4)
+            ]
             yield np.concatenate(rows)[begin:]
             epoch, begin = epoch + 1, 0
 
     def dataset(
-        self, batch_size: int, seed: int, *, captions: bool = False, truth=(), first: int = 0, part: tuple[int, int] = (0, 1)
-    ):
+        self, batch_size: int, seed: int, *, captions: bool = False, truth=(), first: int = 0, part: tuple[int, int] = (0, 1),
+    ):  # fmt: skip
         """An endless stream of clips for `fit`, as that of a world.
 
         Args:
@@ -201,10 +207,8 @@ class Shards:
         check_count(first, "first", least=0)
         number, parts = part
         if truth or batch_size % parts:
-            raise ValueError(
-                f"truth {truth!r:.40} was asked for, of which videos say nothing."
-                if truth else f"Batches of {batch_size} clips were asked for, which {parts} machines cannot share evenly."
-            )  # fmt: skip
+            what = f"truth {truth!r:.40}, of which videos say nothing," if truth else f"{batch_size} clips for {parts} machines"
+            raise ValueError(f"{what} was asked for; batches of clips and captions that can be dealt out evenly are there.")
         from vidgen_tf.quiet import tf
 
         size = batch_size // parts

@@ -61,12 +61,14 @@ class VideoModel(HasPreset, keras.Model):
         loss_names: what `losses_of` returns, `"loss"` first.
         conditional: whether `generate` and `losses_of` take a condition.
         vocabulary: the `text.Vocabulary` of a family whose conditions are sentences or labels, else None.
+        mixed: whether it can also be trained in "mixed_bfloat16".
         fixed: attributes with models inside of this one, whose weights `fit` leaves as they are.
     """
 
     loss_names: tuple[str, ...] = ("loss",)
     conditional = False
     vocabulary = None
+    mixed = False
     fixed: tuple[str, ...] = ()
 
     def __init__(self, clip_shape: tuple[int, int, int, int], **kwargs):
