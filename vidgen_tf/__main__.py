@@ -1,4 +1,4 @@
-"""The command line: python -m vidgen_tf {list, demo, train, generate}."""
+"""The command line: python -m vidgen_tf {list, demo, train, shards, generate}."""
 
 import argparse
 import sys

@@ -17,8 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from vidgen_tf.clips import check_count, check_path, check_seed, check_size, check_values
-from vidgen_tf.clips import films, to_float, whole_or_absent
+from vidgen_tf.clips import (
+    check_count,
+    check_path,
+    check_seed,
+    check_size,
+    check_values,
+    films,
+    to_float,
+    whole_or_absent,
+)
 
 CHOICES = ("stop", "skip")
 
@@ -207,8 +215,14 @@ class Shards:
         check_count(first, "first", least=0)
         number, parts = part
         if truth or batch_size % parts:
-            what = f"truth {truth!r:.40}, of which videos say nothing," if truth else f"{batch_size} clips for {parts} machines"
-            raise ValueError(f"{what} was asked for; batches of clips and captions that can be dealt out evenly are there.")
+            what = (
+                f"truth {truth!r:.40}, of which videos say nothing,"
+                if truth
+                else f"{batch_size} clips for {parts} machines"
+            )
+            raise ValueError(
+                f"{what} was asked for; batches of clips and captions that can be dealt out evenly are there."
+            )
         from vidgen_tf.quiet import tf
 
         size = batch_size // parts
