@@ -61,7 +61,7 @@ RECIPES = {
             "clip_shape": [8, 24, 24, 3], "condition": [*SAYS, "bounces", "circles", "grows", "shrinks", "rotates"],
             "patch": [4, 8, 8], "width": 8, "blocks": 1, "heads": 2,
         },
-        "optimizer": {"name": "Muon", "learning_rate": 0.02, "exclude_layers": ["last"], "global_clipnorm": 0.1},
+        "optimizer": ADAM | {"global_clipnorm": 0.1},
     },
     "game": BASE | {
         "family": "DenseGAN",
@@ -79,7 +79,7 @@ RECIPES = {
         },
     },
 }  # fmt: skip
-SPREAD = ("exact", "sentences", "game", "tokens")  # trained on two devices and by two workers
+SPREAD = ("exact", "sentences", "game")  # trained on two devices and by two workers
 
 
 def put_recipes(folder: Path) -> Path:
@@ -120,7 +120,7 @@ def program(folder: Path, arguments: list[str]) -> None:
             name, folder / mine, verbose=0, every=0, where=where, callbacks=[Weights(folder / f"{mine}-{name}")]
         )
     (folder / f"{mine}-done").touch()
-    scale_out.leave(where)
+    scale_out.leave()
 
 
 def process(folder: Path, *arguments: str) -> subprocess.Popen:
@@ -222,7 +222,7 @@ def test_only_the_chief_writes(spread):
     for name in SPREAD:
         record = json.loads((spread / "worker0" / f"{name}.json").read_text())["record"]
         assert record["hardware"].endswith(", 2 replicas")
-        assert (spread / "worker0" / f"{name}.npz").read_bytes() == (spread / "devices" / f"{name}.npz").read_bytes()
+        assert far(saved(spread / "worker0" / name), saved(spread / "devices" / name)) < 2e-3  # float16
 
 
 def test_a_worker_that_dies_and_returns_goes_on(recipes, tmp_path):

@@ -153,7 +153,7 @@ def train(chosen: argparse.Namespace) -> None:
     if chief:
         print(f"Wrote {chosen.out / chosen.name}.json and .npz")
     if where is not None:
-        scale_out.leave(where)
+        scale_out.leave()
 
 
 def shards(chosen: argparse.Namespace) -> None:
