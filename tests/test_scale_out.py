@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ RECIPES = {
             "clip_shape": [8, 24, 24, 3], "condition": [*SAYS, "bounces", "circles", "grows", "shrinks", "rotates"],
             "patch": [4, 8, 8], "width": 8, "blocks": 1, "heads": 2,
         },
-        "optimizer": ADAM | {"global_clipnorm": 0.1},
+        "optimizer": ADAM | {"global_clipnorm": 0.1, "epsilon": 1e-3},  # slopes that are 0 but for rounding stay small
     },
     "game": BASE | {
         "family": "DenseGAN",
@@ -70,13 +71,6 @@ RECIPES = {
     "flow": BASE | {
         "family": "NormalizingFlow", "config": {"clip_shape": [4, 8, 8, 1], "levels": 1, "steps": 1, "width": 4},
         "world": "LinearGaussian", "world_config": {"frames": 4, "size": 8}, "test_config": {"frames": 4, "size": 8},
-    },
-    "tokens": BASE | {
-        "family": "TokenVideo",
-        "config": {
-            "clip_shape": [6, 12, 12, 1], "tokenizer": {"patch": 6, "codes": 16, "code_size": 4, "width": 8}, "width": 16,
-            "blocks": 1, "heads": 2, "tokenizer_steps": 4,
-        },
     },
 }  # fmt: skip
 SPREAD = ("exact", "sentences", "game")  # trained on two devices and by two workers
@@ -241,6 +235,24 @@ def test_a_worker_that_dies_and_returns_goes_on(recipes, tmp_path):
     assert far(saved(out / "exact"), saved(recipes / "exact")) < 2e-3
 
 
+@pytest.mark.parametrize("read_apart", [False, True])
+def test_each_machine_gets_the_parts_of_its_replicas(read_apart):
+    batches = np.arange(2 * 8 * 3).reshape(2, 8, 3)
+    data = tf.data.Dataset.from_tensor_slices((batches, batches.astype(str)))
+    parts = (
+        (lambda machine, machines: data.map(lambda *pair: tuple(v[4 * machine :][:4] for v in pair)))
+        if read_apart
+        else None
+    )
+    for machine in range(2):
+        context = SimpleNamespace(num_input_pipelines=2, input_pipeline_id=machine)
+        found = list(scale_out._dealt(data, parts, 4, context))
+        wanted = [batch[4 * machine + 2 * local :][:2] for batch in batches for local in range(2)]
+        for (numbers, words), right in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(numbers, right)
+            np.testing.assert_array_equal(words, right.astype(str).astype("S"))
+
+
 # ------------------------------------------------------------------------------------------------ cut off
 
 
@@ -283,20 +295,14 @@ def test_a_training_that_was_cut_off_ends_with_the_same_bits(recipes, name):
 
 
 def test_killed_at_any_moment_it_goes_on(recipes, tmp_path):
-    train, dice = ["command", "train", "exact", "--steps", "300", "--every", "0", "--out"], np.random.default_rng(5)
-    out = tmp_path / "killed"
-    for _ in range(2):
-        running = process(tmp_path, *train, str(out))
-        place = out / "exact.checkpoint"
-        wait_for(place, running)
-        before = place.stat().st_mtime_ns
-        while place.exists() and place.stat().st_mtime_ns == before and running.poll() is None:
-            time.sleep(0.005)
-        time.sleep(dice.uniform(0, 0.3))
-        running.send_signal(signal.SIGKILL)
-        assert running.wait() == -signal.SIGKILL
+    train, out = ["command", "train", "exact", "--steps", "150", "--every", "0", "--out"], tmp_path / "killed"
+    running, place = process(tmp_path, *train, str(out)), out / "exact.checkpoint"
+    wait_for(place, running)
+    time.sleep(np.random.default_rng().uniform(0, 0.3))  # really any moment
+    running.send_signal(signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
     ends_well(tmp_path, process(tmp_path, *train, str(out)))
-    presets.train("exact", recipes, steps=300, verbose=0)
+    presets.train("exact", recipes, steps=150, verbose=0)
     assert set(tree(out)) == {"exact.json", "exact.npz"}
     assert (out / "exact.npz").read_bytes() == (recipes / "exact.npz").read_bytes()
 
@@ -433,11 +439,10 @@ def test_precision_and_xla_are_options(recipes, monkeypatch):
     look = Look()
     options = {"steps": 1, "verbose": 0, "callbacks": [look]}
     presets.train("game", recipes, xla=True, **options)
-    presets.train("sentences", recipes, precision="mixed_bfloat16", **options)
-    monkeypatch.setattr(scale_out, "best_precision", lambda: "mixed_bfloat16")
-    presets.train("game", recipes, **options)  # which families can count in it is known
+    monkeypatch.setattr(scale_out, "best_precision", lambda: "mixed_bfloat16")  # as on a GPU
+    presets.train("game", recipes, **options)  # not every family can count in it
     presets.train("sentences", recipes, **options)
-    assert look.seen == [("float32", True), ("mixed_bfloat16", False), ("float32", False), ("mixed_bfloat16", False)]
+    assert look.seen == [("float32", True), ("float32", False), ("mixed_bfloat16", False)]
     assert keras.mixed_precision.dtype_policy().name == "float32"
     with refuses("DenseGAN", "float32 only"):
         presets.train("game", recipes, precision="mixed_bfloat16")
