@@ -162,7 +162,7 @@ def joint(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
 
 
 def fit(
-    model: keras.Model, data: tf.data.Dataset, *, epochs: int = 1, steps_per_epoch: int | None = None, initial_epoch: int = 0,
+    model: keras.Model, data: tf.data.Dataset, *, epochs: int = 1, steps_per_epoch: int | None = None,
     verbose: str | int = "auto", callbacks: Sequence[keras.callbacks.Callback] = (), shuffle: bool = False,
     parts: Callable[[int, int], tf.data.Dataset] | None = None,
 ) -> keras.callbacks.History:  # fmt: skip
@@ -173,7 +173,7 @@ def fit(
     Args:
         model: compiled, in the same scope; an optimizer that clips slopes should be `joint`.
         data: endless batches for all replicas together, the same on each machine: clips, or pairs (clips, condition).
-        epochs, steps_per_epoch, initial_epoch, verbose, callbacks: as in Keras's `fit`; callbacks run on every machine.
+        epochs, steps_per_epoch, verbose, callbacks: as in Keras's `fit`; callbacks run on every machine.
         shuffle: ignored; the dataset has its own order.
         parts: what to read in the place of `data` on several machines: from number and count of the machine to a dataset
             of its part of every batch. Without it each machine makes whole batches and cuts out its part.
@@ -206,13 +206,13 @@ def fit(
     if not is_chief(where):
         verbose = 0
     callbacks = keras.callbacks.CallbackList(
-        [*callbacks], add_history=True, add_progbar=verbose != 0, verbose=verbose, epochs=epochs, steps=steps_per_epoch,
+        [*(callbacks or ())], add_history=True, add_progbar=verbose != 0, verbose=verbose, epochs=epochs, steps=steps_per_epoch,
         model=model,
     )  # fmt: skip
     model.stop_training = False
     with where.scope():
         callbacks.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
+        for epoch in range(epochs):
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
             for number in range(steps_per_epoch):

@@ -123,7 +123,7 @@ class Shards:
         corrupt: what to do about a shard that is missing or not as it was written: "stop" with an error, or "skip" it with a
             warning. Both name it.
         part: "train" leaves out the last clips of each shard, "test" takes only these, "all" takes all.
-        held: share of the clips that are left out.
+        held: share of the clips that are left out, at least one of each shard.
 
     Attributes:
         clip_shape: (time, height, width, channels).
@@ -159,7 +159,7 @@ class Shards:
                 warnings.warn(f"The shard {name} {reason} and is left out.", stacklevel=2)
                 self.skipped.append(name)
                 continue
-            cut = clips - round(held * clips)
+            cut = clips - max(1, round(held * clips))
             rows = {"all": range(clips), "train": range(cut), "test": range(cut, clips)}[part]
             self._maps.append(np.load(self.folder / name, mmap_mode="r", allow_pickle=False))
             self._captions.append(np.array(captions, dtype=object))
