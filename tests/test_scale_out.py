@@ -190,14 +190,17 @@ def in_turns(recipe: dict, same_noise: bool) -> list[np.ndarray]:
     world = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
     model.compile(presets.optimizer_of(recipe, recipe["steps"]))
     data = world.dataset(recipe["batch_size"], recipe["seed"], **recipe["data"])
+
+    @tf.function
+    def slopes_of(clips, condition, key):
+        model.step_seed = lambda: key
+        with tf.GradientTape() as tape:
+            loss = model.losses_of(clips, condition, True)["loss"]
+        return [tf.convert_to_tensor(slope) for slope in tape.gradient(loss, model.trainable_variables)]
+
     for step, (clips, condition) in enumerate(data.take(recipe["steps"])):
-        slopes = []
-        for replica in range(2):
-            key = tf.constant([0 if same_noise else 4 * replica, step], tf.int64)
-            model.step_seed = lambda key=key: key
-            with tf.GradientTape() as tape:
-                loss = model.losses_of(clips[2 * replica :][:2], condition[2 * replica :][:2], True)["loss"]
-            slopes.append([tf.convert_to_tensor(slope) for slope in tape.gradient(loss, model.trainable_variables)])
+        keys = [tf.constant([0 if same_noise else 4 * replica, step], tf.int64) for replica in range(2)]
+        slopes = [slopes_of(clips[2 * r :][:2], condition[2 * r :][:2], key) for r, key in enumerate(keys)]
         mean = [(one + other) / 2 for one, other in zip(*slopes, strict=True)]
         model.optimizer.apply(mean, model.trainable_variables)
     return model.get_weights()
