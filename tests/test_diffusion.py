@@ -391,7 +391,7 @@ def test_known_frames_may_stay_in_latents_at_every_step(sampler):
 
 
 def test_a_latent_stays_only_where_all_its_frames_are_known():
-    folder = Autoencoder((4, 8, 8, 1), width=4, latent_size=2)
+    folder = Autoencoder(TINY, block=2, patch=4, latent_channels=4, width=4)
     model = shaken(small(autoencoder=folder, fills=True, patch=(1, 1, 1)))
     frames = 4 // model.latent_shape[0]  # of a latent
     assert frames > 1
@@ -409,7 +409,7 @@ def test_frames_that_are_split_cannot_stay_in_latents():
     mask[:, :4] = True
     with refuses("keep", "splits a frame"):
         model.generate(1, seed=0, known=clips_of(1), mask=mask, keep="latents")
-    with refuses("keep", "'latents'"):
+    with refuses("keep is 'words'", "latents"):
         model.generate(1, seed=0, keep="words")
 
 
