@@ -32,7 +32,56 @@ def parameters(code, hidden, height, width, *, channels=3, bias=1, drop=0):
     return sum(a * b + bias * b for a, b in zip(sizes, sizes[1:], strict=False))  # noqa: RUF007 - as the lesson has it
 
 
+def crossings(series):
+    at = np.flatnonzero(np.sign(series[:-1]) != np.sign(series[1:]))
+    return at + series[at] / (series[at] - series[at + 1])
+
+
+def parabola(height, seconds):
+    seen = np.isfinite(height)
+    return np.polyfit(seconds * np.arange(len(height))[seen], height[seen], 2)[0]
+
+
+def parted(before, after, masses):
+    return (after[:, 1] - after[:, 0]) / (before[:, 0] - before[:, 1])
+
+
+def lost(before, after, masses):
+    return 1 - np.sum(masses * after**2, axis=1) / np.sum(masses * before**2, axis=1)
+
+
+def line(x, y):
+    return np.polyfit(x, y, 1)
+
+
 # Exercise: right answers, and wrong ones each with a word that its verdict must have.
+def _decibels(sound, frames, floor, factor=20, level=lambda parts: np.sqrt(np.mean(parts**2, axis=1)), least=1e-12):
+    parts = level(sound[: len(sound) // frames * frames].reshape(frames, -1))
+    return 1 - 2 * np.maximum(factor * np.log10(np.maximum(parts / parts.max(), least)), floor) / floor
+
+
+def _late(opening, loudness, most, score=lambda one, other: np.corrcoef(one, other)[0, 1]):
+    def agreement(late):
+        first, last = max(late, 0), len(opening) + min(late, 0)
+        return score(opening[first:last], loudness[first - late : last - late])
+
+    return max(range(-most, most + 1), key=agreement)
+
+
+def _way(flows, sign=-1, order=1):
+    y, x = np.mgrid[: flows.shape[1], : flows.shape[2]]
+    total = np.zeros(flows.shape[1:])
+    for flow in flows[::order]:
+        row = np.clip(y + sign * flow[..., 1], 0, flows.shape[1] - 1).astype(int)
+        total = flow + total[row, np.clip(x + sign * flow[..., 0], 0, flows.shape[2] - 1).astype(int)]
+    return total
+
+
+def _shadowed(film, light, empty, alpha, darker=None):
+    darker = np.minimum(light / empty, 1) if darker is None else darker
+    return alpha[..., None] * light + (1 - alpha[..., None]) * film * darker
+
+
 ANSWERS = {
     "00.1": (
         [
@@ -1324,7 +1373,435 @@ ANSWERS = {
             (lambda clip, flow, seen: 0.0, "the mean over seen"),
         ],
     ),
+    "12.1": (
+        [
+            _decibels,
+            lambda sound, frames, floor: (
+                1
+                * _decibels(
+                    sound, frames, floor, level=lambda parts: parts.std(axis=1) * 0 + np.sqrt((parts**2).sum(axis=1))
+                )
+            ),
+        ],
+        [
+            (lambda sound, frames, floor: _decibels(sound, frames, floor, factor=10), "20 · log10"),
+            (
+                lambda sound, frames, floor: _decibels(sound, frames, floor, level=lambda p: np.abs(p).mean(axis=1)),
+                "absolute",
+            ),
+            (
+                lambda sound, frames, floor: _decibels(sound, frames, floor, level=lambda p: np.abs(p).max(axis=1)),
+                "peak",
+            ),
+            (lambda sound, frames, floor: -_decibels(sound, frames, floor), "upside down"),
+            (lambda sound, frames, floor: (1 + _decibels(sound, frames, floor)) / 2, "from 0 to 1"),
+            (lambda sound, frames, floor: np.zeros(frames + 1), "one number a frame"),
+            (lambda sound, frames, floor: np.zeros(frames), "is wrong"),
+        ],
+    ),
+    "12.2": (
+        [_late, lambda opening, loudness, most: -_late(loudness, opening, most)],
+        [
+            (lambda opening, loudness, most: -_late(opening, loudness, most), "sign"),
+            (lambda opening, loudness, most: 0, "was expected"),
+            (
+                lambda opening, loudness, most: _late(
+                    opening, loudness, most, lambda one, other: -np.corrcoef(one, other)[0, 1]
+                ),
+                "was expected",
+            ),
+            (lambda opening, loudness, most: np.argmax(opening) - np.argmax(loudness) + 0.5, "was expected"),
+        ],
+    ),
+    "12.3": (
+        [_way, lambda flows: 1.0 * _way(flows)],
+        [
+            (lambda flows: flows.sum(axis=0), "at one place"),
+            (lambda flows: _way(flows, sign=1), "came from p - flow(p)"),
+            (lambda flows: _way(flows, order=-1), "begin with the first"),
+            (lambda flows: -_way(flows), "other way"),
+            (lambda flows: _way(flows)[..., 0], "was expected"),
+        ],
+    ),
+    "12.4": (
+        [_shadowed, lambda film, light, empty, alpha: 1 * _shadowed(film, light, empty, alpha)],
+        [
+            (lambda film, light, empty, alpha: _shadowed(film, light, empty, alpha, 1), "no shadow"),
+            (lambda film, light, empty, alpha: _shadowed(film, light, empty, alpha, light / empty), "above 1"),
+            (
+                lambda film, light, empty, alpha: _shadowed(film, light, empty, alpha, np.minimum(empty / light, 1)),
+                "upside down",
+            ),
+            (lambda film, light, empty, alpha: _shadowed(film, light, empty, 1 - alpha), "there the render"),
+            (lambda film, light, empty, alpha: light, "nowhere"),
+            (lambda film, light, empty, alpha: film[0], "was expected"),
+        ],
+    ),
+    "13.1": (
+        [
+            lambda history, price: max(0, 100 * (1 - price / history[-30:].min())),
+            lambda history, price: 100 * np.clip(1 - price / np.min(history[-30:]), 0, None),
+        ],
+        [
+            (lambda history, price: 100 * (1 - price / history[-30:].min()), "no reduction"),
+            (lambda history, price: max(0, 100 * (1 - price / history.min())), "only the last 30"),
+            (lambda history, price: max(0, 100 * (1 - price / history[-31:].min())), "31 days"),
+            (lambda history, price: max(0, 100 * (1 - price / history[:30].min())), "newest are last"),
+            (lambda history, price: max(0, 100 * (1 - price / history[-1])), "yesterday"),
+            (lambda history, price: max(0, 100 * (1 - price / history.max())), "highest"),
+            (lambda history, price: max(0, 100 * (1 - price / history[-30:].max())), "highest"),
+            (lambda history, price: max(0, 100 * (1 - price / history[-30:].mean())), "the mean"),
+            (lambda history, price: max(0, 1 - price / history[-30:].min()), "percent"),
+        ],
+    ),
+    "13.2": (
+        [
+            lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes) + strength * (w - prior),
+            lambda x, likes, w, prior, strength: ((_chance(x, w) - likes)[:, None] * x).sum(0) + strength * (w - prior),
+        ],
+        [
+            (lambda x, likes, w, prior, strength: x.T @ (likes - _chance(x, w)) - strength * (w - prior), "downhill"),
+            (lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes), "prior does not pull"),
+            (lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes) + strength * w, "towards 0"),
+            (lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes) + 2 * strength * (w - prior), "twice"),
+            (lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes) + strength * (prior - w), "pushes"),
+            (
+                lambda x, likes, w, prior, strength: x.T @ (_chance(x, w) - likes) / len(x) + strength * (w - prior),
+                "sum",
+            ),
+            (lambda x, likes, w, prior, strength: x.T @ (x @ w - likes) + strength * (w - prior), "sigmoid"),
+            (lambda x, likes, w, prior, strength: _chance(x, w) - likes, "one number for each weight"),
+            (lambda x, likes, w, prior, strength: 0 * w, "it is wrong"),
+        ],
+    ),
+    "13.3": (
+        [
+            lambda pictures: _apart(pictures).sum() / (len(pictures) * (len(pictures) - 1)),
+            lambda pictures: _apart(pictures)[np.triu_indices(len(pictures), 1)].mean(),
+        ],
+        [
+            (lambda pictures: _apart(pictures).mean(), "with themselves"),
+            (lambda pictures: np.square(_apart(pictures))[np.triu_indices(len(pictures), 1)].mean(), "root is missing"),
+            (
+                lambda pictures: np.sqrt(np.square(_apart(pictures))[np.triu_indices(len(pictures), 1)].mean()),
+                "of each pair first",
+            ),
+            (lambda pictures: _apart(pictures).sum() / 2, "sum over the pairs"),
+            (lambda pictures: 2 * _apart(pictures)[np.triu_indices(len(pictures), 1)].mean(), "counted twice"),
+            (
+                lambda pictures: np.sqrt(np.mean((pictures - pictures.mean(0)) ** 2, axis=(1, 2))).mean(),
+                "mean picture",
+            ),
+            (lambda pictures: np.sqrt(np.mean(np.diff(pictures, axis=0) ** 2, axis=(1, 2))).mean(), "the next"),
+            (lambda pictures: pictures.std(), "all pixels"),
+            (lambda pictures: 0.5, "was expected"),
+        ],
+    ),
+    "13.4": (
+        [
+            lambda a, n, b, m: _newcombe(_wilson(a, n), a / n, _wilson(b, m), b / m),
+            lambda a, n, b, m: np.array(_newcombe(_wilson(a, n, 1.959964), a / n, _wilson(b, m, 1.959964), b / m)),
+        ],
+        [
+            (lambda a, n, b, m: _newcombe(_wilson(a, n), a / n, _wilson(b, m), b / m)[::-1], "exchanged"),
+            (lambda a, n, b, m: _newcombe(_wilson(b, m), b / m, _wilson(a, n), a / n), "rate a less rate b"),
+            (lambda a, n, b, m: np.subtract(_wilson(b, m), _wilson(a, n)[::-1]), "widths are added"),
+            (
+                lambda a, n, b, m: [
+                    b / m - a / n + sign * 1.96 * np.sqrt(a * (n - a) / n**3 + b * (m - b) / m**3) for sign in (-1, 1)
+                ],
+                "Wald",
+            ),
+            (
+                lambda a, n, b, m: [
+                    b / m - a / n - np.hypot(b / m - _wilson(b, m)[0], a / n - _wilson(a, n)[0]),
+                    b / m - a / n + np.hypot(_wilson(b, m)[1] - b / m, _wilson(a, n)[1] - a / n),
+                ],
+                "other end of a",
+            ),
+            (lambda a, n, b, m: b / m - a / n, "two numbers"),
+            (lambda a, n, b, m: _wilson(b, m), "was expected"),
+        ],
+    ),
+    "14.1": (
+        [
+            lambda series, seconds: 2 * seconds * np.mean(np.diff(crossings(series))),
+            lambda series, seconds: seconds * np.mean(crossings(series)[2:] - crossings(series)[:-2]),
+        ],
+        [
+            (lambda series, seconds: seconds * np.mean(np.diff(crossings(series))), "half a period"),
+            (lambda series, seconds: 2 * np.mean(np.diff(crossings(series))), "number of frames"),
+            (lambda series, seconds: np.mean(np.diff(crossings(series))), "frames, and of half"),
+            (lambda series, seconds: 1 / (2 * seconds * np.mean(np.diff(crossings(series)))), "swings in a second"),
+            (lambda series, seconds: np.pi / (seconds * np.mean(np.diff(crossings(series)))), "angular"),
+            (lambda series, seconds: 2 * seconds * round(np.mean(np.diff(crossings(series)))), "between two frames"),
+            (lambda series, seconds: seconds * len(series), "from one crossing to the next"),
+        ],
+    ),
+    "14.2": (
+        [
+            lambda height, seconds: -2 * parabola(height, seconds),
+            lambda height, seconds: -2 * parabola(height, 1) / seconds**2,
+        ],
+        [
+            (lambda height, seconds: -parabola(height, seconds), "g/2"),
+            (lambda height, seconds: parabola(height, seconds), "-g/2"),
+            (lambda height, seconds: 2 * parabola(height, seconds), "positive"),
+            (lambda height, seconds: -2 * parabola(height, 1), "frame²"),
+            (lambda height, seconds: -2 * parabola(height, 1) / seconds, "twice"),
+            (lambda height, seconds: -np.mean(np.diff(height, 2)) / seconds**2, "NaN spreads"),
+            (lambda height, seconds: -np.nanmean(np.diff(height, 2)[-3:]) / seconds**2, "all frames at once"),
+            (lambda height, seconds: 9.81, "1.62"),
+        ],
+    ),
+    "14.3": (
+        [
+            lambda before, after, masses: np.stack([parted(before, after, masses), lost(before, after, masses)], 1),
+            lambda before, after, masses: np.stack(
+                [-np.diff(after)[:, 0] / np.diff(before)[:, 0], lost(before, after, masses)], 1
+            ),
+        ],
+        [
+            (
+                lambda before, after, masses: np.stack(
+                    [-parted(before, after, masses), lost(before, after, masses)], 1
+                ),
+                "sign",
+            ),
+            (
+                lambda before, after, masses: np.stack(
+                    [parted(before, after, masses) ** 2, lost(before, after, masses)], 1
+                ),
+                "energies",
+            ),
+            (
+                lambda before, after, masses: np.stack([lost(before, after, masses), parted(before, after, masses)], 1),
+                "exchanged",
+            ),
+            (
+                lambda before, after, masses: np.stack([after[:, 1] / before[:, 0], lost(before, after, masses)], 1),
+                "relative",
+            ),
+            (
+                lambda before, after, masses: np.stack(
+                    [parted(before, after, masses), 1 - lost(before, after, masses)], 1
+                ),
+                "left",
+            ),
+            (
+                lambda before, after, masses: np.stack(
+                    [parted(before, after, masses), 1 - parted(before, after, masses) ** 2], 1
+                ),
+                "centre of mass",
+            ),
+            (
+                lambda before, after, masses: np.stack([parted(before, after, masses), lost(before, after, 1)], 1),
+                "masses",
+            ),
+            (lambda before, after, masses: parted(before, after, masses), "(6, 2)"),
+        ],
+    ),
+    "14.4": (
+        [
+            lambda lengths, periods, new: np.exp(np.polyval(line(np.log(lengths), np.log(periods)), np.log(new))),
+            lambda lengths, periods, new: 10 ** np.polyval(line(np.log10(lengths), np.log10(periods)), np.log10(new)),
+        ],
+        [
+            (lambda lengths, periods, new: np.polyval(line(lengths, periods), new), "straight line"),
+            (lambda lengths, periods, new: np.polyval(line(np.log(lengths), np.log(periods)), np.log(new)), "np.exp"),
+            (lambda lengths, periods, new: np.exp(np.polyval(line(np.log(lengths), np.log(periods)), new)), "enter"),
+            (lambda lengths, periods, new: new ** line(np.log(lengths), np.log(periods))[0], "missing"),
+            (lambda lengths, periods, new: np.exp(np.polyval(line(lengths, np.log(periods)), new)), "exponential"),
+            (lambda lengths, periods, new: np.polyval(np.polyfit(lengths, periods, 5), new), "log(new)"),
+            (lambda lengths, periods, new: 2 * np.pi * np.sqrt(new / 9.81), "log(new)"),
+        ],
+    ),
+    "15.1": (
+        [
+            lambda p: _colours(p).astype(np.uint8),
+            lambda p: _colours(p),
+            lambda p: np.clip(np.rint(_rgb(p.astype(float)[..., 0], *_less(p))), 0, 255).astype(int),
+        ],
+        [
+            (lambda p: np.clip(np.rint(_rgb(*np.moveaxis(p.astype(float), -1, 0))), 0, 255), "take 128 off"),
+            (lambda p: np.clip(np.rint(_rgb(p[..., 0].astype(float), *_less(p)[::-1])), 0, 255), "are exchanged"),
+            (lambda p: _rgb(p[..., 0].astype(float), *_less(p)), "no bytes"),
+            (lambda p: np.floor(np.clip(_rgb(p[..., 0].astype(float), *_less(p)), 0, 255)), "do not cut"),
+            (lambda p: np.rint(_rgb(p[..., 0].astype(float), *_less(p))) % 256, "wraps around"),
+            (lambda p: p[..., ::-1], "makes no colours"),
+            (lambda p: _colours(p)[..., 0], "the same shape"),
+            (lambda p: _colours(p) + 1, "1.402"),
+        ],
+    ),
+    "15.2": (
+        [
+            lambda s, c, d: _ray(1 - np.exp(-s * d), np.exp(-d * (np.cumsum(s) - s)), c),
+            lambda s, c, d: _ray(1 - np.exp(-s * d), np.cumprod(np.append(1, np.exp(-s * d)))[:-1], c),
+        ],
+        [
+            (lambda s, c, d: _ray(1 - np.exp(-s * d), np.exp(-d * np.cumsum(s)), c), "not hide itself"),
+            (lambda s, c, d: _ray(1 - np.exp(-s * d), np.exp(-d * (s.sum() - np.cumsum(s))), c), "from behind"),
+            (lambda s, c, d: _ray(1 - np.exp(-s * d), np.ones(len(s)), c), "multiply by T"),
+            (lambda s, c, d: _ray(s * d, np.exp(-d * (np.cumsum(s) - s)), c), "may exceed 1"),
+            (lambda s, c, d: _ray(1 - np.exp(-s), np.exp(-(np.cumsum(s) - s)), c), "the step has no say"),
+            (
+                lambda s, c, d: (
+                    _ray(1 - np.exp(-s * d), np.exp(-d * (np.cumsum(s) - s)), c) / (1 - np.exp(-s * d)).sum()
+                ),
+                "no common divisor",
+            ),
+            (lambda s, c, d: c.mean(axis=0), "Σ T α c"),
+            (lambda s, c, d: c, "one colour"),
+        ],
+    ),
+    "15.3": (
+        [
+            lambda f, t: np.where(_some(f, t), 2 * _both(f, t) / np.maximum(_sum(f) + _sum(t), 1), 1.0),
+            lambda f, t: np.array(
+                [
+                    1.0 if not (a | b).any() else 2 * (a & b).sum() / (a.sum() + b.sum())
+                    for a, b in zip(f, t, strict=True)
+                ]
+            ),
+        ],
+        [
+            (
+                lambda f, t: np.where(_some(f, t), _both(f, t) / np.maximum(_sum(f | t), 1), 1.0),
+                "intersection over union",
+            ),
+            (lambda f, t: np.where(_some(f, t), 2 * _both(f, t) / np.maximum(_sum(f) + _sum(t), 1), 0.0), "must be 1"),
+            (lambda f, t: 2 * _both(f, t) / (_sum(f) + _sum(t)), "must be 1"),
+            (lambda f, t: np.where(_some(f, t), _both(f, t) / np.maximum(_sum(f) + _sum(t), 1), 1.0), "count twice"),
+            (lambda f, t: np.where(_sum(f) > 0, _both(f, t) / np.maximum(_sum(f), 1), 1.0), "were missed"),
+            (lambda f, t: np.where(_sum(t) > 0, _both(f, t) / np.maximum(_sum(t), 1), 1.0), "in vain"),
+            (lambda f, t: (f == t).mean(axis=(1, 2, 3)), "share of all voxels"),
+            (lambda f, t: np.array(2 * (f & t).sum() / (f.sum() + t.sum())), "one number a volume"),
+        ],
+    ),
+    "15.4": (
+        [
+            lambda seen, unseen: (seen < unseen).mean() + (seen == unseen).mean() / 2,
+            lambda seen, unseen: ((np.sign(unseen - seen) + 1) / 2).mean(),
+        ],
+        [
+            (lambda seen, unseen: (seen < unseen).mean(), "count it half"),
+            (lambda seen, unseen: (seen <= unseen).mean(), "count it half"),
+            (lambda seen, unseen: (np.sign(seen - unseen) / 2 + 0.5).mean(), "not seen"),
+            (lambda seen, unseen: 100 * (np.sign(unseen - seen) / 2 + 0.5).mean(), "no percent"),
+            (lambda seen, unseen: (np.sign(unseen - seen) / 2 + 0.5).sum(), "divide by"),
+            (lambda seen, unseen: seen.mean() / unseen.mean(), "vanish in the means"),
+            (lambda seen, unseen: 0.5, "to_seen < to_unseen"),
+        ],
+    ),
+    "16.1": (
+        [lambda one, other: _boxes(one, other), lambda one, other: _boxes(other, one).T],
+        [
+            (lambda one, other: _boxes(one, other, cut=-np.inf), "negative sides"),
+            (lambda one, other: _boxes(one, other, union=lambda a, b, shared: a + b), "counted twice"),
+            (lambda one, other: 2 * _boxes(one, other, union=lambda a, b, shared: a + b), "Dice"),
+            (lambda one, other: _boxes(one, other, union=lambda a, b, shared: 1 + 0 * a * b), "divide by"),
+            (lambda one, other: _boxes(one, other, union=lambda a, b, shared: a + 0 * b), "first box alone"),
+            (lambda one, other: _boxes(one, other).T, "shape"),
+            (lambda one, other: _boxes(one, other) ** 2, "it is wrong"),
+        ],
+    ),
+    "16.2": (
+        [
+            lambda quiet, rate: min(each for each in quiet if (quiet > each).mean() <= rate + 1e-9),
+            lambda quiet, rate: np.sort(quiet)[::-1][min(int(rate * len(quiet) + 1e-9), len(quiet) - 1)],
+        ],
+        [
+            (lambda quiet, rate: np.quantile(quiet, 1 - rate), "none of the clips"),
+            (lambda quiet, rate: quiet.max(), "so does the smaller"),
+            (lambda quiet, rate: quiet.min(), "ring; at most"),
+            (lambda quiet, rate: np.sort(quiet)[min(int(rate * len(quiet)), len(quiet) - 1)], "ring; at most"),
+            (
+                lambda quiet, rate: min(
+                    each for each in [*quiet, quiet.max()] if (quiet >= each).mean() <= rate or each == quiet.max()
+                ),
+                "so does the smaller",
+            ),
+        ],
+    ),
+    "16.3": (
+        [
+            lambda before, now, gate: _linked(before, now, gate),
+            lambda before, now, gate: list(_linked(before, now, gate)),
+        ],
+        [
+            (lambda before, now, gate: np.linalg.norm(before[:, None] - now, axis=-1).argmin(axis=1), "twice"),
+            (lambda before, now, gate: _linked(before, now, np.inf), "farther apart"),
+            (lambda before, now, gate: _linked(before, now, gate, away=lambda d: np.abs(d).max(axis=-1)), "both axes"),
+            (lambda before, now, gate: _linked(before, now, gate, in_turn=True), "nearest pair of all first"),
+            (lambda before, now, gate: np.full(len(before), -1), "all that the gate allows"),
+            (lambda before, now, gate: _linked(now, before, gate), "farther apart"),
+            (lambda before, now, gate: _linked(before, now, gate) + 9, "indices of now"),
+        ],
+    ),
+    "16.4": (
+        [
+            lambda *given: _ground(*given),
+            lambda *given: np.array([_ground(pixel[None], *given[1:])[0] for pixel in given[0]]),
+        ],
+        [
+            (lambda *given: _ground(*given, up=-1), "rows grow downwards"),
+            (lambda pixels, height, tilt, *more: _ground(pixels, height, -tilt, *more), "looks down"),
+            (lambda pixels, height, tilt, *more: _ground(pixels, height, 0.0, *more), "not heard"),
+            (lambda pixels, height, tilt, focal, middle: _ground(pixels, height, tilt, 1.0, middle), "focal length"),
+            (lambda *given: _ground(*given)[:, ::-1], "X comes first"),
+            (lambda pixels, height, *more: _ground(pixels, 1.0, *more), "multiply by the height"),
+            (lambda *given: _ground(*given) * 1.1, "it is wrong"),
+            (lambda *given: _ground(*given).T, "shape"),
+        ],
+    ),
 }
+
+
+def _chance(features, weights):
+    return 1 / (1 + np.exp(-features @ weights))
+
+
+def _apart(pictures):
+    return np.sqrt(np.mean((pictures[:, None] - pictures[None]) ** 2, axis=(2, 3)))
+
+
+def _wilson(clicks, shown, z=1.96):
+    rate, wide = clicks / shown, z**2 / shown
+    half = z / (1 + wide) * np.sqrt(rate * (1 - rate) / shown + wide / (4 * shown))
+    return (rate + wide / 2) / (1 + wide) - half, (rate + wide / 2) / (1 + wide) + half
+
+
+def _newcombe(one, rate, other, second):
+    low = second - rate - np.hypot(second - other[0], one[1] - rate)
+    return low, second - rate + np.hypot(other[1] - second, rate - one[0])
+
+
+def _less(pixels):
+    return np.moveaxis(pixels[..., 1:].astype(float) - 128, -1, 0)
+
+
+def _rgb(y, cb, cr):
+    return np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
+
+
+def _colours(pixels):
+    return np.clip(np.rint(_rgb(pixels[..., 0].astype(float), *_less(pixels))), 0, 255)
+
+
+def _ray(alpha, through, colors):
+    return ((alpha * through)[:, None] * colors).sum(axis=0)
+
+
+def _sum(outline):
+    return outline.sum(axis=(1, 2, 3))
+
+
+def _both(found, true):
+    return _sum(found & true)
+
+
+def _some(found, true):
+    return _sum(found | true) > 0
 
 
 def _overlap(one, other, empty=1.0):
@@ -1341,6 +1818,30 @@ def _unsteady(clip, flow, seen):  # the sum over the pixels that were seen
     x, y = (columns - flow[..., 0]).clip(0, width - 1), (rows - flow[..., 1]).clip(0, height - 1)
     moved = clip[np.arange(time - 1)[:, None, None], y, x]
     return (((clip[1:] - moved) ** 2).mean(axis=-1) * seen).sum()
+
+
+def _boxes(one, other, cut=0, union=lambda a, b, shared: a + b - shared):
+    one, other = one[:, None], other[None]
+    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    shared = np.maximum(sides, cut).prod(axis=-1)
+    return shared / union(*((each[..., 2:] - each[..., :2]).prod(axis=-1) for each in (one, other)), shared)
+
+
+def _linked(before, now, gate, away=lambda d: np.linalg.norm(d, axis=-1), in_turn=False):
+    far, found = away(before[:, None] - now), np.full(len(before), -1)
+    rows = range(len(before)) if in_turn else [None] * len(before)
+    for row in rows:
+        one = np.unravel_index(far.argmin(), far.shape)[0] if row is None else row
+        if far[one].min() <= gate:
+            found[one] = far[one].argmin()
+            far[:, found[one]], far[one] = np.inf, np.inf
+    return found
+
+
+def _ground(pixels, height, tilt, focal, middle, up=1):
+    u, w = (pixels[:, 0] - middle[0]) / focal, up * (middle[1] - pixels[:, 1]) / focal
+    down, ahead = np.sin(tilt) - w * np.cos(tilt), np.cos(tilt) + w * np.sin(tilt)
+    return np.stack([height * u / down, height * ahead / down], axis=1)
 
 
 def _down(strength, steps):

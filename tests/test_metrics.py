@@ -1029,3 +1029,28 @@ def test_a_claim_of_nothing_is_refused():
 def test_metrics_know_nothing_of_networks():
     assert not hasattr(metrics, "keras")
     assert not hasattr(metrics, "tf")
+
+
+# ---------------------------------------------------------------------------------------------------- boxes
+
+
+def test_box_iou_is_that_of_painted_masks():
+    dice = np.random.default_rng(0)
+    corners = np.sort(dice.integers(0, 12, (2, 30, 2, 2)), axis=2)  # (which, pairs, low and high, axis)
+    corners[:, :, 1] += 1
+    row, column = np.mgrid[:14, :14]
+    masks = [
+        (column >= low[0]) & (column < high[0]) & (row >= low[1]) & (row < high[1])
+        for low, high in corners.reshape(-1, 2, 2)
+    ]
+    one, other = np.array(masks).reshape(2, 30, 14, 14)
+    wanted = (one & other).sum(axis=(1, 2)) / (one | other).sum(axis=(1, 2))
+    boxes = corners.reshape(2, 30, 4).astype(float)
+    np.testing.assert_allclose(metrics.box_iou(*boxes), wanted)
+    np.testing.assert_allclose(metrics.box_iou(boxes[0][:, None], boxes[1])[np.arange(30), np.arange(30)], wanted)
+    assert np.isnan(metrics.box_iou(boxes[0, 0], np.full(4, np.nan)))
+    assert metrics.box_iou(np.zeros(4), np.zeros(4)) == 0
+    with refuses("(3, 3)"):
+        metrics.box_iou(np.zeros((3, 3)), np.zeros((3, 4)))
+    with refuses("do not fit"):
+        metrics.box_iou(np.zeros((3, 4)), np.zeros((2, 4)))

@@ -273,6 +273,32 @@ def intersection_over_union(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.where(any_ > 0, both / np.maximum(any_, 1e-9), 1.0)
 
 
+def box_iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes: the area that two boxes share, divided by what they cover together.
+
+    Args:
+        one: float (…, 4), left, top, right and bottom.
+        other: float (…, 4), of a shape that fits the first by NumPy's rules.
+
+    Returns:
+        float (…), from 0 to 1; NaN where a box is NaN.
+
+    Raises:
+        ValueError: for arrays whose last axis is not 4, or that do not fit.
+    """
+    one, other = as_array(one, "one"), as_array(other, "other")
+    if one.shape[-1:] != (4,) or other.shape[-1:] != (4,):
+        raise ValueError(f"boxes of shapes {one.shape} and {other.shape} came, but (…, 4) was expected of both.")
+    try:
+        np.broadcast_shapes(one.shape, other.shape)
+    except ValueError:
+        raise ValueError(f"boxes of shapes {one.shape} and {other.shape} came, which do not fit each other.") from None
+    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    shared = np.maximum(sides, 0).prod(axis=-1)
+    both = (one[..., 2:] - one[..., :2]).prod(axis=-1) + (other[..., 2:] - other[..., :2]).prod(axis=-1) - shared
+    return shared / np.maximum(both, 1e-12)
+
+
 def bits_per_dimension(log_prob: np.ndarray, values: int) -> np.ndarray:
     """What a value of a clip costs in a file of 256 grey levels under a model: -log_prob / (values ln 2) + log₂(255/2).
 

@@ -11,7 +11,7 @@ as they will be at the next time. This one formula is DDPM, DDIM and rectified f
 is predicted, and in whether fresh noise comes in on the way (`SETTINGS`). Few jumps do if the network is also trained
 to jump far: one jump shall lead where two of half its length lead (`jumps`).
 
-What is asked for enters in one way: words as tokens beside those of the clip (and all of them together beside the time),
+What is asked for enters in one way: words or quantities as tokens beside those of the clip (and all together beside the time),
 and known pixels, with a mask that says which are known, added to the tokens of their place: the first frame, the first
 and the last one, a border, a hole. Where there is an autoencoder, known pixels go through it too. Both are left out at
 random in training, so the network also knows what clips look like when nothing is asked for, and sampling can go away
@@ -57,7 +57,7 @@ from vidgen_tf.noise_schedules import (
     waves,
 )
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.text import Vocabulary, attend, positions, text_encoder
+from vidgen_tf.text import Vocabulary, attend, positions, text_encoder, waves_of
 from vidgen_tf.video_model import BATCH, VideoModel, batches, draw_seed
 
 SAMPLERS = ("euler", "heun", "ancestral", "jumps")
@@ -208,6 +208,9 @@ class Diffusion(VideoModel):
             read = text_encoder(self.vocabulary, size, 2, self.heads, self.random)(inputs["words"])
             tokens = ops.concatenate([self._dense(size)(read), tokens], axis=1)
             moment = moment + self._dense(size)(ops.mean(read, axis=1))
+            if self.vocabulary.measured:  # quantities decide all places at once, so all of them together, too
+                told = keras.layers.Flatten()(waves_of(inputs["words"]))
+                moment = moment + self._dense(size)(self._dense(2 * size, activation="silu")(told))
         moment = self._dense(size // 4 + 1, activation="silu")(moment)
         control = inputs["control"] = keras.Input((self.blocks, *tokens.shape[1:]), name="control")
         for number in range(self.blocks):

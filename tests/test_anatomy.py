@@ -1,0 +1,245 @@
+"""The drawn anatomy, its reader, the segmenter, and rays through a volume."""
+
+import numpy as np
+import pytest
+from conftest import noise, refuses
+
+import vidgen_tf as vg
+from vidgen_tf.clips import check_clips
+from vidgen_tf.worlds.anatomy import Anatomy, _depth
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return Anatomy().sample(30, 4)
+
+
+def test_a_sample_keeps_the_contract(sample):
+    check_clips(sample.clips, Anatomy().clip_shape)
+    assert sample.clips.shape == (30, 16, 32, 32, 3)
+    assert sample.captions == ("an organ with a lesion",) * 30
+    assert {name: values.shape for name, values in sample.truth.items()} == {
+        "lesion": (30, 16, 32, 32),
+        "organ": (30, 16, 32, 32),
+        "volume": (30,),
+        "contrast": (30, 2),
+    }
+    assert set(np.unique(sample.clips[..., 1:])) == {-1, 1}
+    np.testing.assert_array_equal(sample.clips[..., 1] > 0, sample.truth["lesion"])
+    np.testing.assert_array_equal(sample.clips[..., 2] > 0, sample.truth["organ"])
+    assert not (sample.truth["lesion"] & ~sample.truth["organ"]).any()  # a lesion lies in its organ
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
+    first, again, other = (Anatomy(0.5, 8, 16).sample(6, seed) for seed in (5, 5, 6))
+    assert first.clips.tobytes() == again.clips.tobytes()
+    assert (first.clips != other.clips).any()
+
+
+def test_a_healthy_organ_has_no_lesion():
+    sample = Anatomy(lesions=0.0).sample(5, 0)
+    assert not sample.truth["lesion"].any()
+    assert set(sample.captions) == {"a healthy organ"}
+    assert (sample.truth["volume"] == 0).all()
+    found = Anatomy().read(sample.clips)
+    assert (found["pieces"] == 0).all()
+    assert np.isnan([found["core"], found["rim"], found["inside"]]).all()
+    ill = Anatomy(lesions=0.5).sample(60, 1).truth["volume"] > 0
+    assert 15 < ill.sum() < 45
+
+
+def test_volumes_are_in_millilitres(sample):
+    assert Anatomy().voxel == pytest.approx(12 * 6 * 6 / 1000)  # mm³
+    np.testing.assert_allclose(sample.truth["volume"], sample.truth["lesion"].sum(axis=(1, 2, 3)) * 0.432)
+    assert 2 < np.median(sample.truth["volume"]) < 200
+    assert 500 < np.median(sample.truth["organ"].sum(axis=(1, 2, 3)) * 0.432) < 2500  # a liver has about 1500
+
+
+def test_no_threshold_finds_the_lesion(sample):
+    """The best brightness interval of any, chosen with the truth at hand, within the organ that is known."""
+    scan, lesion, organ = sample.clips[..., 0], sample.truth["lesion"], sample.truth["organ"]
+    levels = np.linspace(-1, 1, 17)
+    best = max(
+        vg.dice((scan > low) & (scan < high) & organ, lesion).mean() for low in levels for high in levels if high > low
+    )
+    assert best < 0.55
+
+
+def test_what_is_read_is_the_truth(sample):
+    found = Anatomy().read(sample.clips)
+    np.testing.assert_array_equal(found["lesion"], sample.truth["lesion"])
+    np.testing.assert_array_equal(found["organ"], sample.truth["organ"])
+    np.testing.assert_allclose(found["volume"], sample.truth["volume"])
+    assert (found["inside"] == 1).all()
+    large = sample.truth["volume"] > 40
+    assert np.corrcoef(found["core"][large], sample.truth["contrast"][large, 0])[0, 1] > 0.5
+    scores = Anatomy().scores(sample.clips)
+    assert set(scores) == {"one", "inside", "dark", "rimmed"}
+    assert min(scores.values()) > 0.85
+
+
+def test_what_is_no_lesion_scores_low(sample):
+    assert Anatomy().scores(noise(4, 16, 32, 32, 3))["inside"] == 0
+    moved = sample.clips.copy()
+    moved[..., 1] = sample.clips[::-1, ..., 1]  # the outline of another patient
+    scores = Anatomy().scores(moved)
+    assert scores["rimmed"] < 0.6
+    grey = sample.clips.copy()
+    grey[..., 0] = 0
+    assert Anatomy().scores(grey)["rimmed"] == Anatomy().scores(grey)["dark"] == 0
+    two = sample.clips.copy()
+    two[..., 1] = -1
+    two[:, 2:5, 3:7, 3:7, 1] = two[:, 8:11, 20:25, 20:25, 1] = 1
+    assert (Anatomy().read(two)["pieces"] == 2).all()
+
+
+def test_depth_counts_voxels_to_the_border():
+    mask = np.zeros((1, 7, 7), bool)
+    mask[0, 1:6, 1:6] = True
+    np.testing.assert_array_equal(_depth(mask)[0, 3], [0, 1, 2, 3, 2, 1, 0])
+    assert _depth(np.ones((2, 3, 3), bool)).max() == 2  # beyond the border is outside
+
+
+@pytest.mark.parametrize(("arguments", "word"), [
+    ({"lesions": 1.5}, "lesions"), ({"lesions": True}, "lesions"), ({"lesions": "all"}, "lesions"),
+    ({"slices": 4}, "slices"), ({"size": 8}, "size"), ({"size": 16.0}, "size"),
+])  # fmt: skip
+def test_bad_arguments_are_refused(arguments, word):
+    with refuses(word):
+        Anatomy(**arguments)
+
+
+def test_bad_clips_are_refused():
+    with refuses("shape"):
+        Anatomy().read(noise(2, 16, 30, 32, 3))
+    with refuses("count"):
+        Anatomy().sample(0, 0)
+
+
+# ----------------------------------------------------------------------------------------------- outlines
+
+
+def test_dice_is_what_two_outlines_share():
+    one, other = np.zeros((3, 4, 4), bool), np.zeros((3, 4, 4), bool)
+    one[0, :2], other[0, 1:3] = True, True  # half of each
+    one[1], other[1] = True, True
+    np.testing.assert_allclose(vg.dice(one, other), [0.5, 1, 1])
+    np.testing.assert_allclose(vg.dice(one, ~one), [0, 0, 0])
+    overlap = vg.intersection_over_union(one, other)
+    np.testing.assert_allclose(vg.dice(one, other), 2 * overlap / (1 + overlap))
+    with refuses("bool"):
+        vg.dice(one, other.astype(float))
+    with refuses("shape"):
+        vg.dice(one, other[:, :2])
+
+
+@pytest.fixture(scope="module")
+def world():
+    return Anatomy(slices=8, size=16)
+
+
+def test_a_segmenter_learns_by_heart_what_it_sees_often(world):
+    cases = world.sample(4, 0)
+    segmenter = vg.Segmenter(world.clip_shape, width=8)
+    before = vg.dice(segmenter.segment(cases.clips), cases.truth["lesion"]).mean()
+    segmenter.learn(cases.clips, 100, seed=0, augment=False)
+    after = vg.dice(segmenter.segment(cases.clips), cases.truth["lesion"]).mean()
+    assert before < 0.4 < 0.7 < after
+
+
+def test_a_segmenter_looks_at_the_scan_alone_and_at_neighbouring_slices(world):
+    segmenter, clips = vg.Segmenter(world.clip_shape, width=4), world.sample(2, 0).clips
+    said = np.asarray(segmenter(clips[..., :1]))
+    other = clips.copy()
+    other[:, 4] = -other[:, 4]
+    changed = (np.abs(np.asarray(segmenter(other[..., :1])) - said) > 1e-6).any(axis=(0, 2, 3, 4))
+    np.testing.assert_array_equal(np.flatnonzero(changed), [3, 4, 5])
+    blind = clips.copy()
+    blind[..., 1:] = 0
+    np.testing.assert_array_equal(segmenter.segment(clips), segmenter.segment(blind))
+
+
+def test_the_same_seeds_train_the_same_segmenter(world):
+    clips, made = world.sample(4, 0).clips, []
+    for _ in range(2):
+        segmenter = vg.Segmenter(world.clip_shape, width=4, seed=3)
+        segmenter.learn(clips, 3, seed=5)
+        made.append(np.asarray(segmenter(clips[..., :1])))
+    np.testing.assert_allclose(made[0], made[1], atol=1e-5)
+
+
+def test_a_segmenter_refuses_what_does_not_fit(world):
+    with refuses("clip_shape"):
+        vg.Segmenter((8, 18, 16, 3))
+    with refuses("clip_shape"):
+        vg.Segmenter((8, 16, 16, 1))
+    segmenter = vg.Segmenter(world.clip_shape, width=4)
+    with refuses("shape"):
+        segmenter.segment(noise(1, 8, 32, 32, 1))
+    with refuses("steps"):
+        segmenter.learn(world.sample(2, 0).clips, 0, seed=0)
+    with refuses("shape"):
+        segmenter.learn(noise(2, 8, 16, 16, 1), 1, seed=0)
+
+
+# --------------------------------------------------------------------------------------------------- rays
+
+
+def cube(density: float, level: float = 1.0, side: int = 8) -> tuple:
+    return np.full((side,) * 3, density), np.full((side, side, side, 3), level)
+
+
+def test_a_ray_through_a_cube_loses_what_the_law_says():
+    for density in (0.1, 0.7, 3.0):
+        frame = vg.render_volume(*cube(density), [0], size=20, samples=400)[0]
+        seen = (frame[10, 10, 0] + 1) / 2
+        assert seen == pytest.approx(1 - np.exp(-2 * density), abs=0.01)  # the cube is 2 deep
+    frame = vg.render_volume(*cube(0.7), [45], size=20, samples=400)[0]
+    assert (frame[10, 10, 0] + 1) / 2 == pytest.approx(1 - np.exp(-0.7 * 2 * np.sqrt(2)), abs=0.03)
+
+
+def test_what_lies_in_front_hides_what_lies_behind():
+    density, colors = cube(50.0)
+    colors[:, :4], colors[:, 4:] = (1, -1, -1), (-1, 1, -1)  # the front is red, the back green
+    front, back = vg.render_volume(density, colors, [0, 180], size=16)
+    np.testing.assert_allclose(front[8, 8], [1, -1, -1], atol=0.02)
+    np.testing.assert_allclose(back[8, 8], [-1, 1, -1], atol=0.02)
+    density[:, :4] = 0  # and air hides nothing
+    np.testing.assert_allclose(vg.render_volume(density, colors, [0], size=16)[0, 8, 8], [-1, 1, -1], atol=0.02)
+
+
+def test_the_first_axis_is_up_and_the_third_goes_to_the_right():
+    density, colors = np.zeros((8, 8, 8)), np.ones((8, 8, 8, 3))
+    density[6:, 3:5, :2] = 50
+    bright = lambda frame: np.argwhere(frame[..., 0] > 0).mean(axis=0)  # noqa: E731
+    row, column = bright(vg.render_volume(density, colors, [0], size=32)[0])
+    assert row < 12
+    assert column < 12
+    row, column = bright(vg.render_volume(density, colors, [180], size=32)[0])
+    assert row < 12
+    assert column > 20
+    above = vg.render_volume(density, colors, [0], tilt=90, size=32)[0]
+    assert bright(above)[1] < 12
+    assert 12 < bright(above)[0] < 20
+
+
+def test_a_turn_by_360_degrees_changes_nothing_and_nothing_is_black():
+    dice = np.random.default_rng(0)
+    density, colors = dice.random((6, 8, 8)), dice.uniform(-1, 1, (6, 8, 8, 3))
+    frames = vg.render_volume(density, colors, [30, 390], tilt=20, size=16)
+    check_clips(frames, batch=False)
+    np.testing.assert_allclose(frames[0], frames[1], atol=1e-4)
+    assert (vg.render_volume(0 * density, colors, [0], size=16) == -1).all()
+
+
+def test_bad_volumes_are_refused():
+    density, colors = cube(1.0)
+    for bad in ((-density, colors, [0]), (density, 2 * colors, [0]), (density[0], colors, [0]), (density, colors, 0.0)):
+        with refuses("density", "turns"):
+            vg.render_volume(*bad)
+    with refuses("angles"):
+        vg.render_volume(density, colors, [np.nan])
+    with refuses("tilt"):
+        vg.render_volume(density, colors, [0], tilt=100)
+    with refuses("size"):
+        vg.render_volume(density, colors, [0], size=0)

@@ -1,0 +1,197 @@
+"""A body part in three dimensions, with a lesion whose outline is known: a drawn anatomy, not a patient's.
+
+A clip is a volume: its frames are 16 slices, from the feet to the head, of a cube with sides of 192 mm. So a voxel is 12 mm
+high and 6 mm wide, as in a scan with thick slices. Its three channels are what the scanner shows, the outline of the lesion,
+and that of the organ: a volume together with what an expert would draw on it.
+
+The organ, of the size of a liver, is two ellipsoids that a smooth field of waves bends; vessels run through it, bright. A lesion
+has a dark core and a bright rim. Cysts are as dark and as large, and have no rim; vessels are as bright as the rim, and have no
+core. So no threshold finds the lesion. Each scanner has its own brightness, contrast and noise.
+
+All of it is invented. Nothing that is measured here says anything about patients.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vidgen_tf.clips import check_count, check_seed, check_values
+from vidgen_tf.worlds import Sample, World
+
+SIDE = 192.0  # of the cube, in mm
+AIR, BODY, ORGAN, BONE = -0.9, -0.35, 0.1, 0.75  # what a scanner shows of them
+SEEN = 12  # voxels; what is smaller is a speck
+
+
+class Anatomy(World):
+    """Volumes of an organ, most of them with one lesion, and the outlines of both.
+
+    Truth of `sample`: `lesion` and `organ`, bool (count, slices, size, size); `volume` float (count,), of the lesion in
+    millilitres, 0 without one; `contrast` float (count, 2), how far its core and its rim are from the organ around them.
+    The same seed gives the same bits.
+
+    Args:
+        lesions: share of the volumes that have a lesion, from 0 to 1.
+        slices: frames of a clip, at least 8.
+        size: side of a slice in pixels, at least 16.
+
+    Attributes:
+        voxel: millilitres of a voxel.
+
+    Raises:
+        ValueError: for other numbers.
+    """
+
+    def __init__(self, lesions: float = 1.0, slices: int = 16, size: int = 32):
+        if isinstance(lesions, bool) or not isinstance(lesions, (int, float)) or not 0 <= lesions <= 1:
+            raise ValueError(
+                f"lesions is {lesions!r}, but a share from 0 to 1 was expected, such as 1.0 for all volumes."
+            )
+        self.lesions = float(lesions)
+        slices, size = check_count(slices, "slices", least=8), check_count(size, "size", least=16)
+        self.clip_shape = (slices, size, size, 3)
+        check_values(self.clip_shape, "a clip")
+        self.voxel = SIDE**3 / (slices * size * size) / 1000
+        self._axes = [(2 * np.arange(side) + 1) / side - 1 for side in (slices, size, size)]
+        self._points = np.stack(
+            np.meshgrid(*self._axes, indexing="ij")
+        )  # (3, slices, size, size): z, y, x from -1 to 1
+
+    def sample(self, count: int, seed: int) -> Sample:
+        """`count` volumes; see `World.sample`."""
+        check_values((check_count(count), *self.clip_shape), "a sample")
+        dice = np.random.default_rng(check_seed(seed))
+        clips = np.empty((count, *self.clip_shape), np.float32)
+        contrast, captions = np.zeros((count, 2)), []
+        for clip in clips:
+            ill = dice.random() < self.lesions
+            image, lesion, organ, contrast[len(captions)] = self._case(dice, ill)
+            clip[..., 0] = np.clip(image, -1, 1)
+            clip[..., 1], clip[..., 2] = 2 * lesion - 1.0, 2 * organ - 1.0
+            captions.append("an organ with a lesion" if ill else "a healthy organ")
+        lesion, organ = clips[..., 1] > 0, clips[..., 2] > 0
+        volume = lesion.sum(axis=(1, 2, 3)) * self.voxel
+        return Sample(
+            clips, tuple(captions), {"lesion": lesion, "organ": organ, "volume": volume, "contrast": contrast}
+        )
+
+    def _case(self, dice: np.random.Generator, ill: bool) -> tuple:
+        """One volume: what the scanner shows, the outlines of lesion and organ, the lesion's contrasts."""
+        bent, grow = self._points + self._waves(dice, 0.05), self.clip_shape[1] / 4  # by about 1 from voxel to voxel
+        image = np.full(self._points.shape[1:], AIR)
+
+        def lay(value, field):
+            image[...] += np.clip(grow * field + 0.5, 0, 1) * (value - image)
+
+        y, x = bent[1:]
+        lay(BODY, 1 - np.hypot(y / 0.82, x / 0.95))
+        lay(BONE, 0.16 - np.hypot(y - 0.62, x))  # the spine
+        middle = np.array([0, -0.1, -0.12]) + dice.uniform(-0.08, 0.08, 3)
+        aside = middle + np.array([dice.uniform(-0.1, 0.2), -0.1, dice.uniform(0.35, 0.5)])
+        organ = np.maximum(
+            _inside(bent, middle, np.array([0.8, 0.54, 0.6]) * dice.uniform(0.9, 1.1, 3)),
+            _inside(bent, aside, np.array([0.45, 0.36, 0.42]) * dice.uniform(0.85, 1.15, 3)),
+        )
+        within, tissue = organ > 0, ORGAN + self._waves(dice, 0.04)[0]
+        lay(tissue, organ)
+        deep, around = np.argwhere(organ > 0.25), self._points.reshape(3, -1)
+
+        def place():
+            return self._points[(slice(None), *deep[dice.integers(len(deep))])]
+
+        for _ in range(dice.integers(3, 5)):  # vessels, from the back of the organ to somewhere, with a bend
+            start, bend, end = middle + np.array([0, 0.15, 0.1]), place(), place()
+            t = np.linspace(0, 1, 9)[:, None]
+            path = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end
+            nearest = ((path**2).sum(axis=1, keepdims=True) - 2 * path @ around).min(axis=0)
+            far = np.sqrt(np.maximum(nearest + (around**2).sum(axis=0), 0)).reshape(within.shape)
+            lay(tissue + dice.uniform(0.12, 0.35), np.where(within, 3 * (dice.uniform(0.06, 0.1) - far), -1))
+        for _ in range(dice.integers(2, 5)):  # cysts
+            cyst = _inside(self._points, place(), dice.uniform(0.12, 0.26) * dice.uniform(0.85, 1.15, 3))
+            lay(tissue - dice.uniform(0.3, 0.55), np.where(within, cyst, -1))
+        lesion, contrast = np.zeros(within.shape, bool), (0.0, 0.0)
+        if ill:
+            radii, curved = dice.uniform(0.2, 0.36) * dice.uniform(0.8, 1.25, 3), self._points + self._waves(dice, 0.04)
+            field = np.where(within, _inside(curved, place(), radii), -1)
+            core, rim = dice.uniform(0.25, 0.5), dice.uniform(0.18, 0.34)
+            lay(tissue + rim, field)
+            lay(tissue - core, field - 0.35)
+            lesion, contrast = field > 0, (-core, rim)
+        image = dice.uniform(0.85, 1.15) * image + dice.uniform(-0.08, 0.08)
+        return image + 0.04 * dice.standard_normal(image.shape), lesion, within, contrast
+
+    def _waves(self, dice: np.random.Generator, height: float) -> np.ndarray:
+        """A smooth random field, (3, slices, size, size): three waves on each axis."""
+        ways = dice.uniform(-1, 1, (3, 3, 3, 1)) * np.pi  # of each axis, each wave, along z, y and x
+        z, y, x = (np.exp(1j * ways[:, :, axis] * places) for axis, places in enumerate(self._axes))
+        z = z * np.exp(1j * dice.uniform(0, 2 * np.pi, (3, 3, 1)))
+        plane = (z[..., None] * y[:, :, None]).reshape(3, 3, -1)
+        return height * (plane.transpose(0, 2, 1) @ x).imag.reshape(3, *self._points.shape[1:])
+
+    def read(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+        """What the outlines of volumes say, and what the scanner shows inside of them.
+
+        Args:
+            clips: float32 (count, slices, size, size, 3).
+
+        Returns:
+            `lesion`, `organ`: bool (count, slices, size, size), where the outlines' channels are above 0;
+            `volume`: float (count,), of the lesion in millilitres;
+            `pieces`: int (count,), of the lesion, with 12 voxels or more;
+            `inside`: float (count,), the share of the lesion that lies in the organ, NaN without one;
+            `core`, `rim`: float (count,), how much brighter the inner third and the outer third of the lesion, by depth, are than
+            the median of the organ around; NaN without a lesion or an organ.
+
+        Raises:
+            ValueError: for clips that break the convention or have frames of another size.
+        """
+        from skimage.measure import label
+
+        clips = self.check_frames(clips)
+        image, lesion, organ = clips[..., 0], clips[..., 1] > 0, clips[..., 2] > 0
+        found = {"lesion": lesion, "organ": organ, "volume": lesion.sum(axis=(1, 2, 3)) * self.voxel}
+        rows = []
+        for shown, ill, whole in zip(image, lesion, organ, strict=True):
+            sizes = np.bincount(label(ill, connectivity=1).ravel())[1:]
+            deep = _depth(ill)
+            row = [(sizes >= SEEN).sum(), np.nan, np.nan, np.nan]
+            if (mask := deep > 0).any():
+                row[1] = whole[mask].mean()
+                around = whole & ~mask
+                if around.any():
+                    usual, most = np.median(shown[around]), deep.max()
+                    row[2] = shown[deep > most * 2 / 3].mean() - usual
+                    row[3] = shown[mask & (deep <= max(1, most / 3))].mean() - usual
+            rows.append(row)
+        pieces, inside, core, rim = np.array(rows).T
+        return found | {"pieces": pieces.astype(int), "inside": inside, "core": core, "rim": rim}
+
+    def scores(self, clips: np.ndarray, captions: Sequence[str] = ()) -> dict[str, float]:
+        """Shares from 0 to 1 of made volumes: "one", with exactly one lesion; "inside", whose lesion lies in the organ to 95 %;
+        "dark", whose core is darker than the organ; "rimmed", whose rim is brighter than the core by 0.15. The captions are
+        not looked at."""
+        found = self.read(clips)
+        shares = {
+            "one": found["pieces"] == 1,
+            "inside": found["inside"] >= 0.95,  # NaN is not
+            "dark": found["core"] < -0.1,
+            "rimmed": found["rim"] > found["core"] + 0.15,
+        }
+        return {name: float(share.mean()) for name, share in shares.items()}
+
+
+def _inside(points: np.ndarray, middle: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """1 in the middle of an ellipsoid, 0 on its border, below 0 beyond."""
+    return 1 - np.sqrt(
+        (((points - np.reshape(middle, (3, 1, 1, 1))) / np.reshape(radii, (3, 1, 1, 1))) ** 2).sum(axis=0)
+    )
+
+
+def _depth(mask: np.ndarray) -> np.ndarray:
+    """How many voxels each voxel lies inside of a mask (slices, rows, columns), in its own slice, since slices are thick."""
+    depth, left = np.zeros(mask.shape, int), mask
+    while left.any():
+        depth += left
+        wide = np.pad(left, ((0, 0), (1, 1), (1, 1)))
+        left = left & wide[:, 2:, 1:-1] & wide[:, :-2, 1:-1] & wide[:, 1:-1, 2:] & wide[:, 1:-1, :-2]
+    return depth
