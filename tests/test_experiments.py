@@ -329,3 +329,14 @@ def test_other_clips_and_series_are_refused():
         acceleration_of(np.zeros(5))
     with refuses("distance", "(5,)"):
         bounce_of(np.zeros(5))
+
+
+def test_the_preset_films_what_it_is_asked_for():
+    from vidgen_tf import presets
+
+    model, world = presets.load("experiments"), Experiments()
+    sample = world.sample(24, 555)
+    made = model.generate(24, sample.truth["numbers"], seed=1, sampler="euler", steps=1)
+    scores = world.scores(made, sample.truth["numbers"])
+    assert scores["pixels"] < 0.2
+    assert scores["seen"] > 0.9

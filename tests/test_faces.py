@@ -172,3 +172,17 @@ def test_portraits_tell_all_that_is_seen_and_are_read_back():
     assert backwards["turn"] > 0.3
     with pytest.raises(ValueError, match=r"\(count, 12\)"):
         world.render(np.zeros((2, 33)))
+
+
+def test_the_preset_keeps_its_lips_in_time_and_turns_its_head():
+    from vidgen_tf import presets
+
+    model, world, sample = presets.load("talk-faces"), Faces(), Faces().sample(6, 555)
+    acts = world.acts_of(sample.truth["numbers"])
+    acts[..., 6] = 2 * acts[..., 6] - 1
+    who = np.repeat(sample.truth["numbers"][:, None, :5], 16, axis=1)
+    frames = model.generate(96, np.concatenate([who, acts], axis=2).reshape(-1, 12), seed=1, steps=1, sampler="euler")
+    scores = world.scores(frames.reshape(sample.clips.shape), sample.truth["numbers"])
+    assert scores["lip_sync"] > 0.97
+    assert scores["turn"] < 0.06
+    assert scores["expression"] > 0.4  # 0.68 of many; the goal is 0.95
