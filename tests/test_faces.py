@@ -6,7 +6,7 @@ from conftest import refuses
 
 from vidgen_tf.clips import check_clips
 from vidgen_tf.metrics import frozen, mean_clip
-from vidgen_tf.worlds.faces import ACTS, EXPRESSIONS, IDENTITY, Faces, correlation
+from vidgen_tf.worlds.faces import ACTS, EXPRESSIONS, IDENTITY, Faces, Portraits, correlation
 
 OPENING = ACTS.index("opening")
 
@@ -144,3 +144,31 @@ def test_bad_input_is_refused_in_one_sentence(world, sample):
         world.read(np.zeros((1, 16, 8, 8, 3), np.float32))
     with refuses("128 pixels", "size=64"):
         Faces(size=128).read(np.zeros((1, 2, 128, 128, 3), np.float32))
+
+
+def test_portraits_are_the_frames_of_clips():
+    world, sample = Faces(), Faces().sample(3, 7)
+    acts = world.acts_of(sample.truth["numbers"])
+    acts[..., 6] = 2 * acts[..., 6] - 1
+    who = np.repeat(sample.truth["numbers"][:, None, :5], 16, axis=1)
+    numbers = np.concatenate([who, acts], axis=2).reshape(-1, 12)
+    np.testing.assert_allclose(Portraits().render(numbers).reshape(sample.clips.shape), sample.clips, atol=1e-5)
+
+
+def test_portraits_tell_all_that_is_seen_and_are_read_back():
+    world = Portraits(untold=0.5)
+    sample = world.sample(80, 3)
+    assert sample.clips.shape == (80, 1, 40, 40, 3)
+    told = np.isfinite(sample.truth["numbers"][:, 0])
+    assert 20 < told.sum() < 60
+    assert np.isfinite(sample.truth["numbers"][:, 5:]).all()
+    np.testing.assert_allclose(world.render(sample.truth["numbers"][told]), sample.clips[told], atol=1e-6)
+    scores = world.scores(sample.clips, sample.truth["numbers"])
+    assert scores["expression"] > 0.8
+    assert scores["turn"] < 0.05
+    assert scores["opening"] < 0.1
+    backwards = world.scores(sample.clips[::-1], sample.truth["numbers"])
+    assert backwards["expression"] < 0.5
+    assert backwards["turn"] > 0.3
+    with pytest.raises(ValueError, match=r"\(count, 12\)"):
+        world.render(np.zeros((2, 33)))

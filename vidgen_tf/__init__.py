@@ -28,6 +28,7 @@ _HOME = {
     "MovingPictures": "worlds.moving_pictures",
     "MovingCamera": "worlds.camera",
     "Faces": "worlds.faces",
+    "Portraits": "worlds.faces",
     "Adverts": "worlds.adverts",
     "photograph": "worlds.adverts",
     "Anatomy": "worlds.anatomy",

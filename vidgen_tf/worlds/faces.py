@@ -282,6 +282,64 @@ def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.where(lengths > 1e-9, (one * other).sum(axis=-1) / np.maximum(lengths, 1e-9), np.nan)
 
 
+class Portraits(Faces):
+    """Single frames of `Faces`, each with all that is seen in it: what a network learns that makes a clip frame by frame.
+
+    Truth of `sample`:
+        numbers: float32 (count, 12), who it is (NaN where that is not told) and `ACTS`, the opening of the mouth as loudness.
+        acts: float32 (count, 1, 7).
+        expression: int (count,), the nearest of `EXPRESSIONS`.
+
+    Args:
+        size, untold: as in `Faces`.
+
+    Raises:
+        ValueError: for arguments other than these.
+    """
+
+    def __init__(self, size: int = 40, untold: float = 0.0):
+        super().__init__(2, size, untold)
+        self.clip_shape = (1, int(size), int(size), 3)
+        self.columns = {"identity": len(IDENTITY), "acts": len(ACTS)}
+
+    def sample(self, count: int, seed: int) -> Sample:
+        """`count` frames; see `World.sample`. Each is a moment of a clip, on the way from one expression to another."""
+        check_values((check_count(count), *self.clip_shape), "a sample")
+        dice = np.random.default_rng(check_seed(seed))
+        ends = NAMED[dice.integers(len(NAMED), size=(count, 2))] + dice.uniform(-JITTER, JITTER, (count, 2, 3))
+        way = dice.random((count, 1))
+        shown = ends[:, 0] + way * (ends[:, 1] - ends[:, 0])
+        loudness = np.take_along_axis(_syllables(count, 16, dice), dice.integers(16, size=(count, 1)), axis=1)
+        parts = dice.uniform(-1, 1, (count, 5)), shown, dice.uniform(-1, 1, (count, 3)), loudness
+        numbers = np.concatenate(parts, axis=1).astype(np.float32)
+        told = numbers.copy()
+        told[dice.random(count) < self.untold, : len(IDENTITY)] = np.nan
+        acts = self.acts_of(numbers)
+        expression = np.square(acts[:, 0, None, :3] - NAMED).sum(axis=-1).argmin(axis=-1)
+        names = tuple(EXPRESSIONS)
+        captions = tuple(f"{'an' if names[one][0] == 'a' else 'a'} {names[one]} face" for one in expression)
+        return Sample(self.render(numbers), captions, {"numbers": told, "acts": acts, "expression": expression})
+
+    def acts_of(self, numbers: np.ndarray) -> np.ndarray:
+        """`ACTS` of each frame, float32 (count, 1, 7); see `Faces.acts_of`."""
+        acts = self._check_numbers(numbers)[:, None, len(IDENTITY) :].copy()
+        acts[..., 6] = np.clip((acts[..., 6] + 1) / 2, 0, 1.5)
+        return acts
+
+    def scores(self, clips: np.ndarray, captions: Sequence = ()) -> dict[str, float]:
+        """How far made frames are from faces of this world: "error", as in `Faces.scores`, and, with the numbers (count, 12) that
+        they were made for, "expression", the share whose nearest named expression is as asked, and the mean errors of all `ACTS`."""
+        found = self.read(clips)
+        scores = {"error": float(found["error"].mean())}
+        if len(captions):
+            asked = self.acts_of(captions)
+            nearest = np.square(asked[..., None, :3] - NAMED).sum(axis=-1).argmin(axis=-1)
+            scores["expression"] = float(np.mean(found["expression"] == nearest))
+            away = np.abs(found["acts"] - asked).mean(axis=(0, 1))
+            scores |= {name: float(value) for name, value in zip(ACTS, away, strict=True)}
+        return scores
+
+
 def _syllables(count: int, frames: int, dice: np.random.Generator) -> np.ndarray:
     """Loudness of voices, (count, frames) from -1 to 1: syllables, one to a few frames long, and pauses."""
     start = dice.uniform(-1, 2, (count, 1)) + np.cumsum(dice.uniform(1.8, 5, (count, frames // 2)), axis=1) - 3
