@@ -361,6 +361,17 @@ def test_masks_of_training_are_of_four_kinds_or_empty():
     assert frames.sum() == (ends | begun).sum()
 
 
+def test_a_model_may_learn_to_go_on_from_the_first_frame_alone():
+    model = small(fills="first")
+    masks = model._masks(np.random.default_rng(0).random((4000, 8)).astype("float32")).numpy()
+    assert masks.shape == (4000, *TINY[:3], 1)
+    told = masks[:, 0].all(axis=(1, 2, 3))
+    assert told.mean() == pytest.approx(3 / 4, abs=0.02)
+    assert masks[:, 1:].sum() == 0
+    assert masks[~told].sum() == 0
+    assert Diffusion.from_config(model.get_config()).fills == "first"
+
+
 def test_known_pixels_stay_and_are_heard():
     model = shaken(small(fills=True))
     clips, mask = clips_of(3), known_frames(TINY, [0, -1])
@@ -523,7 +534,7 @@ def test_arguments_that_do_not_fit_are_refused():
         ({"condition": (10**10,)}, ("embedding",)),
         ({"autoencoder": VQVAE(TINY)}, ("an Autoencoder", "(4, 8, 8, 1)")),
         ({"heads": 3}, ("heads is 3", "16")),
-        ({"fills": 1}, ("fills", "True or False")),
+        ({"fills": 1}, ("fills", "True, False or 'first'")),
         ({"jumps": 1.0}, ("jumps", "below 1")),
         ({"jumps": 0.2, "setting": "ddpm"}, ("jumps", "linear schedule")),
         ({"jumps": 0.2, "prediction": "noise"}, ("jumps", "not of noise")),

@@ -73,11 +73,19 @@ def test_a_card_says_how_the_weights_came_about(name):
     assert set(card) == {"recipe", "record"}
     further = set(recipe) - RECIPE
     assert set(recipe) >= RECIPE
-    assert further & {"test_steps", "test_clips", "test_on", "test_sketches", "test_painted"}  # it is scored
+    assert further & {
+        "test_steps",
+        "test_clips",
+        "test_on",
+        "test_known",
+        "test_sketches",
+        "test_painted",
+    }  # it is scored
     assert further <= {
         "test_steps",
         "test_clips",
         "test_on",
+        "test_known",
         "test_sketches",
         "test_painted",
         "train_on",
@@ -455,6 +463,26 @@ def test_sketches_are_scored_by_the_outlines_of_first_frames():
     assert real["caption"] == 1
     assert others["outline"] < 0.3
     assert others["outlines"] == 0
+
+
+def test_clips_that_go_on_from_known_frames_are_scored_beside_the_true_ones():
+    world = vidgen_tf.Layouts()
+    model = vidgen_tf.Diffusion(world.clip_shape, world.columns, patch=(2, 16, 16), width=4, blocks=1, heads=1)
+    recipe = {"world": "Layouts", "test_config": {}, "seed": 4, "data": {"truth": "numbers"}, "test_known": 12}
+    sample, told = world.sample(12, 5), {}
+
+    def answers(clips):
+        model.generate = lambda count, numbers, **more: (told.update(more, numbers=numbers), clips)[1]
+        return presets.scores_of(model, recipe)
+
+    right = answers(np.clip(sample.clips + np.float32(0.02), -1, 1))
+    np.testing.assert_array_equal(told["numbers"], sample.truth["numbers"])
+    np.testing.assert_array_equal(told["known"], sample.clips)
+    assert told["mask"][0].all()
+    assert not told["mask"][1:].any()
+    assert right["known_light"] == 1
+    assert right["known_psnr"] == pytest.approx(40, abs=0.2)  # 2 / 0.02 is 40 dB
+    assert answers(sample.clips[::-1].copy())["known_psnr"] < 25
 
 
 def test_painted_clips_are_scored_by_style_content_and_flicker():

@@ -17,6 +17,7 @@ from vidgen_tf.worlds.street import (
     LANES,
     SIZES,
     WIDTH,
+    Layouts,
     Street,
     View,
     _boxes_of,
@@ -46,7 +47,7 @@ def test_a_sample_keeps_the_contract():
     shapes = {name: values.shape for name, values in sample.truth.items()}
     assert shapes == {
         "boxes": (6, 8, 4, 4), "kind": (6, 4), "visible": (6, 8, 4), "tone": (6, 4), "light": (6,), "rain": (6,),
-        "events": (6, 3), "numbers": (6, 25),
+        "events": (6, 3), "numbers": (6, 25), "weather": (6, 2), "layouts": (6, 8, 32, 48, 3),
     }  # fmt: skip
     assert sum(world.columns.values()) == 25
     assert (sample.truth["events"] == -1).all()
@@ -267,3 +268,58 @@ def test_a_dataset_pairs_clips_with_their_numbers():
     clips, numbers = next(iter(Street().dataset(3, 1, truth="numbers")))
     assert clips.shape == (3, 8, 32, 48, 3)
     assert numbers.shape == (3, 25)
+
+
+# -------------------------------------------------------------------------------------------------- layouts
+
+
+def test_a_layout_is_the_empty_street_with_a_block_in_each_box():
+    world = Street()
+    empty = world.render(asked()).truth["layouts"]
+    np.testing.assert_allclose(empty, world.render(asked()).clips, atol=1e-6)  # by day, dry, and nobody there
+    sample = world.render(asked(PERSON, VEHICLE))
+    differs = np.abs(sample.truth["layouts"] - empty).max(axis=-1)[0]
+    for frame in range(8):
+        inside = np.zeros((HEIGHT, WIDTH), bool)
+        for agent in (0, 1):
+            left, top, right, bottom = sample.truth["boxes"][0, frame, agent]
+            inside[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = True
+            within = differs[frame, int(np.ceil(top)) : int(bottom), int(np.ceil(left)) : int(right)]
+            assert (within > 0.02).mean() > 0.9
+        assert differs[frame][~inside].max() < 1e-6
+
+
+def test_a_layout_shows_neither_light_nor_rain_but_where_a_vehicle_goes():
+    night = asked(VEHICLE, around=(0, 0, 0, 3, 0, -1, 0.8))
+    one, other = (Street().render(numbers).truth for numbers in (asked(VEHICLE), night))
+    np.testing.assert_array_equal(one["layouts"], other["layouts"])
+    assert one["weather"].tolist() == [[1, -1]]
+    np.testing.assert_allclose(other["weather"], [[-1, 0.8]])
+    back = (*VEHICLE[:2], *VEHICLE[4:], *VEHICLE[2:4])  # from right to left
+    for agent, front in ((VEHICLE, 1), (back, -1)):
+        layout = Street().render(asked(agent)).truth["layouts"][0, 4]
+        magenta = np.argwhere((layout > 0.9) @ [1, 0, 1] * (layout[..., 1] < -0.9) == 2)[:, 1]
+        left, _, right, _ = Street().render(asked(agent)).truth["boxes"][0, 4, 0]
+        assert front * (magenta.mean() - (left + right) / 2) > 0.3 * (right - left)
+
+
+def test_layouts_pair_a_drawing_with_its_picture():
+    world = Layouts()
+    sample = world.sample(50, 3)
+    check_clips(sample.clips, world.clip_shape)
+    assert sample.truth["numbers"].shape == (50, sum(world.columns.values()))
+    assert sample.truth["boxes"].shape == (50, 4, 4)
+    assert sample.truth["visible"].shape == (50, 4)
+    np.testing.assert_array_equal(world.sample(50, 3).clips, sample.clips)
+    assert not np.array_equal(world.sample(50, 4).clips, sample.clips)
+    assert len(world.sample(3, 0).clips) == 3
+    assert {KINDS[k] for k in sample.truth["kind"].ravel() if k >= 0} == set(KINDS)
+
+
+def test_pictures_are_read_as_bright_by_day_and_dark_by_night():
+    world = Layouts()
+    sample = world.sample(200, 5)
+    assert world.scores(sample.clips, sample.truth["numbers"]) == {"light": 1.0}
+    assert world.scores(sample.clips, -sample.truth["numbers"]) == {"light": 0.0}
+    with refuses("(2, 32, 48, 3)"):
+        world.read(sample.clips[:, :1])

@@ -29,6 +29,7 @@ _HOME = {
     "MovingCamera": "worlds.camera",
     "Faces": "worlds.faces",
     "Portraits": "worlds.faces",
+    "Layouts": "worlds.street",
     "Adverts": "worlds.adverts",
     "photograph": "worlds.adverts",
     "Anatomy": "worlds.anatomy",

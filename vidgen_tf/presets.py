@@ -27,8 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from vidgen_tf.clips import check_count, whole_or_absent
-from vidgen_tf.metrics import frechet_distance, frozen, intersection_over_union, warping_error
+from vidgen_tf.metrics import frechet_distance, frozen, intersection_over_union, psnr, warping_error
 from vidgen_tf.quiet import keras, tf
+from vidgen_tf.video_model import known_frames
 
 FOLDER = Path(__file__).parent / "presets"
 
@@ -123,6 +124,8 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
     that it was trained on asks for; and if the recipe names a judge, Fréchet distances in its
     features, to as many real clips: "frechet" of the new clips, and, to compare, "frechet_frozen" of real clips that
     stand still, and "frechet_real" of other real clips: chance alone.
+    With `test_known`: how well as many clips go on from a first frame of that world: "known_psnr", dB to the clips that it is
+    from, and what the world says of them, "known_…".
     With `test_sketches`: how well clips for as many drawings keep their outlines, beside what the world says of them. With
     `test_painted`: distances and flicker of as many clips in each style of the model."""
     import vidgen_tf
@@ -154,11 +157,23 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
             real = features(real)
             for key, compared in {"frechet": clips, "frechet_frozen": frozen(others), "frechet_real": others}.items():
                 scores[key] = frechet_distance(real, features(compared))
+    if "test_known" in recipe:
+        scores |= _continued(model, world, recipe, seed)
     if "test_sketches" in recipe:
         scores |= _sketched(model, world, recipe["test_sketches"], seed)
     if "test_painted" in recipe:
         scores |= _painted(model, world.sample(recipe["test_painted"], seed))
     return scores
+
+
+def _continued(model: keras.Model, world, recipe: dict, seed: int) -> dict[str, float]:
+    sample = world.sample(recipe["test_known"], seed)
+    asked = _asked(sample, recipe)
+    first = known_frames(model.clip_shape, [0])
+    clips = model.generate(len(sample.clips), asked, seed=seed, known=sample.clips, mask=first)
+    found = world.scores(clips, () if asked is None else asked)
+    found["psnr"] = psnr(sample.clips[:, 1:], clips[:, 1:]).mean()
+    return {f"known_{name}": value for name, value in found.items()}
 
 
 def _sketched(model: keras.Model, world, count: int, seed: int) -> dict[str, float]:

@@ -93,7 +93,8 @@ class Diffusion(VideoModel):
         heads: independent attentions in each block; they divide `width`.
         mend: channels of two last convolutions over time, which see over the borders of tokens; 0 for none. Without them,
             paths may tear where one token ends and the next begins.
-        fills: whether it learns to complete clips of which only some pixels are known.
+        fills: whether it learns to complete clips of which only some pixels are known; "first": only the first frame, which it
+            sees in three of four clips.
         jumps: share of each batch that learns to jump far, from 0 to below 1; on the linear schedule only.
         shift: how much more of the time is spent where there is much noise, in training and on the way of `generate`: time t
             becomes shift · t / (1 + (shift - 1) · t). The more values of a clip say the same, the more noise it takes to
@@ -147,8 +148,8 @@ class Diffusion(VideoModel):
         if self.width % self.heads:
             raise ValueError(f"heads is {heads}, which does not divide the width {width}; give one that does.")
         self.mend = check_count(mend, "mend", least=0)
-        if not isinstance(fills, bool):
-            raise ValueError(f"fills is {fills!r}, but True or False was expected.")
+        if not isinstance(fills, bool) and fills != "first":
+            raise ValueError(f"fills is {fills!r:.60}, but True, False or 'first' was expected.")
         self.fills = fills
         self.jumps, self.drop = check_number(jumps, "jumps", below=1), check_number(drop, "drop", below=1)
         if self.jumps and (self.schedule != "linear" or self.prediction == "noise"):
@@ -316,8 +317,7 @@ class Diffusion(VideoModel):
         return self.cost(latents, words, known, noise, dice, bell, control)
 
     def known_in_training(self, clips, dice=None):
-        """What the network is told of clips in training, as in `known_of`: in half of them nothing, else what the last eight of
-        twelve dice (batch, 12) say; without dice nothing."""
+        """What the network is told of clips in training, as in `known_of`: what the last eight of twelve dice say, or nothing."""
         if dice is None:
             return self.known_of(clips, keras.ops.zeros((keras.ops.shape(clips)[0], *self.clip_shape[:3], 1)))
         return self.known_of(clips, self._masks(dice[:, 4:]))
@@ -399,9 +399,12 @@ class Diffusion(VideoModel):
         return ops.concatenate([led, wanted[share:]], axis=0)
 
     def _masks(self, dice):
-        """What is known of each clip, (batch, time, height, width, 1), 1 or 0, by eight dice each: half of the time nothing; else
-        the first frames, the first and the last one, all but a box, or only a box."""
+        """What is known of each clip, (batch, time, height, width, 1), 1 or 0, by eight dice each: with `fills` "first" that
+        frame in three of four; else half of the time nothing, or the first frames, the first and the last, all but a box, a box."""
         ops, (time, height, width) = keras.ops, self.clip_shape[:3]
+        if self.fills == "first":
+            first = (dice[:, :1] < 3 / 4) & (ops.arange(time)[None] == 0)
+            return ops.tile(ops.cast(first, "float32")[:, :, None, None, None], (1, 1, height, width, 1))
         whole = lambda values: ops.cast(values, "int32")  # noqa: E731
         kind = whole(dice[:, 0] * 2 * FILLS)[:, None]  # 0 to 3; from 4 on nothing is known
         frame = ops.arange(time)[None]
@@ -685,11 +688,8 @@ def _given(**values) -> dict:
 
 def _kept(made: np.ndarray, settings: dict) -> np.ndarray:
     """What was made, with the known pixels as they came."""
-    return (
-        made
-        if settings["known"] is None or settings["keep"] == "latents"
-        else np.where(settings["mask"], settings["known"], made)
-    )
+    over = settings["known"] is not None and settings["keep"] == "pixels"
+    return np.where(settings["mask"], settings["known"], made) if over else made
 
 
 def _places(grid: tuple[int, int, int], size: int) -> np.ndarray:

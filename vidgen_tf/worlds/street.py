@@ -30,11 +30,13 @@ MOST = 4  # agents in a clip
 ASKED = 3  # agents that the numbers of a clip describe
 LAMPS = np.array([-4.5, 0.5, 5.5])  # metres along the street
 TONES = np.array([[0.08, 0.08, 0.1], [0.15, 0.25, 0.6], [0.7, 0.15, 0.15], [0.8, 0.65, 0.2], [0.92, 0.92, 0.9]])
+FRONT = np.array([1.0, 0.0, 1.0])  # in layouts; nothing else in the street is magenta
 WALLS = np.array([[0.55, 0.33, 0.26], [0.5, 0.5, 0.47], [0.78, 0.7, 0.5]])
 CAMERAS = {"A": (-0.3, 0.2, -0.6, 0.8, -0.7), "B": (0.6, -0.3, 0.75, -0.6, 0.8)}  # height, tilt, heading, post, wall
 DIFFERENT = 0.22  # of a channel in [-1, 1]: what `read` takes for a difference from the background
 CLEAR = 0.1  # the same, where there is no noise
 SPECK = 5  # pixels: what is smaller is no agent for `read`
+TWILIGHT = 0.7  # of the brightness of a layout: what `Layouts.read` takes for day lies above
 FOUND = 6  # boxes that `read` lists in a frame
 
 
@@ -89,6 +91,9 @@ class Street(World):
         numbers: float32 (count, 25), only without events: all of the above, as the quantities in `columns`. For each agent its
             kind (1 person, -1 vehicle, 0 none), tone, and where its foot is in the first and in the last frame (column and
             row, 0 in the middle; column ±1 is 30 pixels away, row ±1 is 16); between them it goes straight on the ground.
+        weather: float32 (count, 2), light and rain.
+        layouts: float32 (count, frames, 32, 48, 3), a drawing of each frame, by day and dry: the empty street, and for each agent
+            a block of its tone where it stands, with a magenta edge where a vehicle's front is.
     The caption is as "day, rain: person, vehicle". `scores` says how clips agree with numbers they were made for: "iou",
     the mean of the best intersection over union of each asked box and what stands out from the empty street, over boxes
     that are visible to 0.7 or more; "found", the share with 0.5 or more; "psnr", dB to the cheap rendering of the numbers.
@@ -291,10 +296,11 @@ class Street(World):
 
     def _sampled(self, situations, dice) -> Sample:
         made = [self._clip(*situation, dice) for situation in situations]
-        clips = check_clips(np.stack([clip for clip, _, _ in made]))
+        clips = check_clips(np.stack([each[0] for each in made]))
         around, kind, tone = (np.stack([each[part] for each in situations]) for part in (0, 1, 2))
-        truth = {"boxes": np.stack([boxes for _, boxes, _ in made]), "kind": kind}
-        truth |= {"visible": np.stack([seen for _, _, seen in made]), "tone": tone.astype(np.float32)}
+        truth = {"boxes": np.stack([each[1] for each in made]), "kind": kind}
+        truth |= {"visible": np.stack([each[2] for each in made]), "tone": tone.astype(np.float32)}
+        truth |= {"layouts": np.stack([each[3] for each in made]), "weather": around[:, 5:7].astype(np.float32)}
         truth |= {"light": around[:, 5].astype(np.float32), "rain": around[:, 6].astype(np.float32)}
         truth["events"] = np.stack([each[5] for each in situations])
         if not self.events:
@@ -317,7 +323,7 @@ class Street(World):
         return np.concatenate([around, np.where(kinds[:ASKED, None] < 0, 0, agents).ravel()]).astype(np.float32)
 
     def _clip(self, around, kinds, tones, places, there, events, camera, dice) -> tuple:
-        """A clip (frames, 32, 48, 3), boxes (4, frames, 4) with axes exchanged, and visible shares."""
+        """A clip (frames, 32, 48, 3), boxes (4, frames, 4) with axes exchanged, visible shares, and layouts."""
         frames, view = self.clip_shape[0], View.of(around[:3])
         day, rain = (around[5] + 1) / 2, max(0.0, around[6]) + (0.3 if around[6] > -1 else 0)
         look = np.random.default_rng(list(CAMERAS).index(camera) if camera else dice.integers(2, 2**31))
@@ -325,13 +331,14 @@ class Street(World):
         color, light, glow = (np.repeat(each[None], frames, axis=0) for each in (color, light, glow))
         boxes = np.stack([_standing(view, SIZES[KINDS[k]], place) for k, place in zip(kinds, places, strict=True)])
         order = [a for a in np.argsort(-places[:, frames // 2, 1], kind="stable") if kinds[a] >= 0]
-        solid = np.zeros((MOST, frames, HEIGHT, WIDTH), np.float32)
+        solid, ways = np.zeros((MOST, frames, HEIGHT, WIDTH), np.float32), {}
         for agent in order:
             box, on = boxes[agent], there[agent][:, None, None, None].astype(np.float32)
             left, top, right, bottom = box.T
             shade = _ellipse(left + 0.15 * (right - left), bottom - 0.6, right + 0.5 * (bottom - top), bottom + 0.8)
             light *= 1 - np.float32(0.5 * day * (1 - 0.7 * min(1, rain))) * on * shade
             way = np.sign(places[agent, -1, 0] - places[agent, 0, 0]) or 1.0
+            ways[agent] = way if KINDS[kinds[agent]] == "vehicle" else 0
             rows = slice(max(0, int(top.min()) - 1), max(1, int(bottom.max()) + 2))  # nothing else is painted
             skin = dice.uniform(0.25, 0.85) * np.array([1, 0.8, 0.68])
             for part, paint in _parts(KINDS[kinds[agent]], box, places[agent], way, _mixed(TONES, tones[agent]), skin):
@@ -354,8 +361,90 @@ class Street(World):
         area = lambda box: (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1])  # noqa: E731
         missing = ~there | (area(cut) < 0.4 * area(boxes)) | (kinds[:, None] < 0)
         cut[missing] = np.nan
-        clip = np.clip(2 * seen - 1, -1, 1).astype(np.float32)
-        return clip, cut.transpose(1, 0, 2).astype(np.float32), np.where(missing.T, 0, visible)
+        cut, visible = cut.transpose(1, 0, 2).astype(np.float32), np.where(missing.T, 0, visible)
+        layouts = self._layouts(around, [(boxes[a], there[a], _mixed(TONES, tones[a]), ways[a]) for a in order])
+        return np.clip(2 * seen - 1, -1, 1).astype(np.float32), cut, visible, layouts
+
+    def _layouts(self, around, agents) -> np.ndarray:
+        """The drawings (frames, 32, 48, 3) of agents, from far to near: boxes (frames, 4), presence (frames,), colour, and the way
+        that a vehicle goes, 0 for none."""
+        frames, view = self.clip_shape[0], View.of(around[:3])
+        color, light, _ = _empty_street(view, around[4], 1.0, None)
+        drawn = np.repeat((color * light)[None], frames, axis=0)
+        for box, there, paint, way in agents:
+            left, top, right, bottom = box.T
+            edge = (right - left) / 5
+            blocks = [((left, right), paint)]
+            if way:
+                blocks.append(((right - edge, right) if way > 0 else (left, left + edge), FRONT))
+            for (one, other), tint in blocks:
+                cover = _rectangle(one, top, other, bottom) * there[:, None, None, None]
+                drawn += cover * (tint.astype(np.float32) - drawn)
+        post = _post(view, around[3], frames)
+        return np.clip(2 * (drawn * (1 - post) + 0.3 * post) - 1, -1, 1).astype(np.float32)
+
+
+class Layouts(World):
+    """Pairs of pictures of one moment of a street: its layout, as in `Street`, and how it looks: what a network learns that turns
+    drawings into footage, frame by frame. Vehicles go either way in both lanes, and some streets have a bag, so that nothing
+    that one might draw later is new to it.
+
+    A clip has two frames, the layout and the picture. The caption is as in `Street`.
+
+    Truth of `sample`:
+        numbers: float32 (count, 2), light and rain, as in `Street`; the layout does not show them.
+        boxes, visible: float32 (count, 4, 4) and (count, 4), kind: int (count, 4), as in `Street`, at this moment.
+
+    `scores`, with the numbers that pictures were made for: "light", the share that is as bright as asked, day or night.
+    """
+
+    def __init__(self):
+        self.columns = {"light": 1, "rain": 1}
+        self.clip_shape = (2, HEIGHT, WIDTH, 3)
+        self._street = Street(frames=4)  # four moments of each situation are taken
+
+    def sample(self, count: int, seed: int) -> Sample:
+        """`count` pairs; see `World.sample`."""
+        check_values((check_count(count), *self.clip_shape), "a sample")
+        dice = np.random.default_rng(check_seed(seed))
+        moments = self._street.clip_shape[0]
+        sample = self._street._sampled([self._situation(dice) for _ in range(-(-count // moments))], dice)
+        at = dice.permutation(len(sample.clips) * moments)[:count]
+        street, moment = np.divmod(at, moments)
+        clips = np.stack([sample.truth["layouts"][street, moment], sample.clips[street, moment]], axis=1)
+        truth = {"numbers": sample.truth["weather"][street], "kind": sample.truth["kind"][street]}
+        truth |= {name: sample.truth[name][street, moment] for name in ("boxes", "visible")}
+        return Sample(clips, tuple(sample.captions[one] for one in street), truth)
+
+    def _situation(self, dice) -> tuple:
+        around, kinds, tones, places, there, *more = self._street._situation(dice)
+        for agent in np.flatnonzero(kinds == KINDS.index("vehicle")):
+            if dice.random() < 0.5:
+                places[agent] = places[agent, ::-1]
+        if dice.random() < 0.4:
+            kinds[-1], tones[-1], there[-1] = KINDS.index("bag"), dice.uniform(-1, 1), True
+            places[-1] = dice.uniform(-4, 4), dice.choice([8.4, 15.4]) + dice.uniform(-0.5, 0.5)
+        return around, kinds, tones, places, there, *more
+
+    def read(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+        """How bright pictures are.
+
+        Args:
+            clips: float32 (count, 2, 32, 48, 3), layouts and pictures.
+
+        Returns:
+            `brightness`: float (count,), the mean of the picture, as a multiple of its layout's; 0 is black.
+
+        Raises:
+            ValueError: for clips that break the convention or have another shape.
+        """
+        layout, picture = np.moveaxis(check_clips(clips, self.clip_shape) + 1, 1, 0)
+        return {"brightness": picture.mean(axis=(1, 2, 3)) / np.maximum(layout.mean(axis=(1, 2, 3)), 1e-3)}
+
+    def scores(self, clips: np.ndarray, captions: Sequence = ()) -> dict[str, float]:
+        """How many pictures are as bright as was asked for; `captions` are the numbers, (count, 2)."""
+        bright = self.read(clips)["brightness"] > TWILIGHT
+        return {"light": float((bright == (as_array(captions, "numbers")[:, 0] > 0)).mean())}
 
 
 # ------------------------------------------------------------------------------------------------- painting
