@@ -6,7 +6,7 @@ from conftest import noise, refuses
 
 import vidgen_tf as vg
 from vidgen_tf.clips import check_clips
-from vidgen_tf.worlds.anatomy import Anatomy, _depth
+from vidgen_tf.worlds.anatomy import Anatomy, Slices, _depth, known_and_painted, paint, redraw
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +243,85 @@ def test_bad_volumes_are_refused():
         vg.render_volume(density, colors, [0], tilt=100)
     with refuses("size"):
         vg.render_volume(density, colors, [0], size=0)
+
+
+# ------------------------------------------------------------------------------------- painted slice by slice
+
+
+def test_slices_pair_what_is_known_with_what_is_there():
+    world, cases = Slices(), Anatomy().sample(3, 5).clips
+    sample = world.sample(40, 5)  # two cases and a half
+    check_clips(sample.clips, world.clip_shape)
+    np.testing.assert_array_equal(sample.clips[:, 1], cases.reshape(48, 32, 32, 3)[:40])
+    np.testing.assert_array_equal(sample.clips[..., 1:][:, 0], sample.clips[..., 1:][:, 1])  # the outlines are told
+    np.testing.assert_array_equal(
+        sample.clips[1:16, 0, ..., 0], sample.clips[:15, 1, ..., 0]
+    )  # the slice below is told
+    assert (sample.clips[[0, 16, 32], 0, ..., 0] == -1).all()  # but there is none below the lowest
+    np.testing.assert_array_equal(sample.truth["lesion"], sample.clips[:, 1, ..., 1] > 0)
+    assert {caption for caption in sample.captions} == {
+        "a slice",
+        "a slice of an organ",
+        "a slice of an organ with a lesion",
+    }
+
+
+def test_slices_are_read_by_their_brightness():
+    world = Slices()
+    clips = world.sample(160, 5).clips
+    right = world.scores(clips)
+    assert 0.25 < right["organ"] < 0.5
+    wrong = clips.copy()
+    wrong[..., 1:] = np.roll(clips[..., 1:], 5, axis=3)
+    assert world.scores(wrong)["organ"] < 0.7 * right["organ"]
+    drawn = np.full((1, 2, 32, 32, 3), -1, np.float32)
+    drawn[0, 1, 4:28, 4:28, 0] = -0.25
+    drawn[0, 1, 8:20, 8:20, 0], drawn[0, :, 8:20, 8:20, 2] = 0.25, 1
+    drawn[0, 1, 10:12, 10:12, 0], drawn[0, :, 10:12, 10:12, 1] = 0.75, 1
+    assert world.read(drawn)["organ"] == pytest.approx(0.5)
+    assert world.read(drawn)["lesion"] == pytest.approx(0.5)
+
+
+def test_paint_asks_for_each_slice_beside_the_one_below():
+    cases = Anatomy().sample(4, 8).clips
+    lesions, organs = cases[..., 1] > 0, cases[..., 2] > 0
+    seen = []
+
+    class Knows:
+        """Answers with the true slices, and sees what it was asked with."""
+
+        def generate(self, count, *, seed, known, mask, steps):
+            assert mask[0].all()
+            assert not mask[1].any()
+            assert steps == 3
+            seen.append((seed, known))
+            return np.stack([known[:, 0], cases[:, len(seen) - 1]], axis=1)
+
+    np.testing.assert_array_equal(paint(Knows(), lesions, organs, seed=2, noise=0, steps=3), cases)
+    assert len({seed for seed, _ in seen}) == 16
+    for number, (_, known) in enumerate(seen):
+        np.testing.assert_array_equal(known[:, 0], known_and_painted(cases)[:, number, 0])
+    seen.clear()
+    rough = paint(Knows(), lesions, organs, seed=2, noise=0.1, steps=3)
+    assert (rough - cases)[:, -1, ..., 0].std() == pytest.approx(0.1, rel=0.15)  # a little less, since air is -1
+    np.testing.assert_array_equal(rough[..., 1:], cases[..., 1:])
+    with refuses("noise is -1"):
+        paint(Knows(), lesions, organs, seed=2, noise=-1)
+    with refuses("(count, slices, size, size)"):
+        paint(Knows(), lesions, organs[:, :5], seed=2)
+
+
+def test_redrawn_outlines_are_new_and_lesions_lie_in_their_organs(sample):
+    lesions, organs = redraw(sample.truth["lesion"][:6], sample.truth["organ"][:6], 40, 3)
+    assert lesions.shape == organs.shape == (40, 16, 32, 32)
+    assert not (lesions & ~organs).any()
+    assert (lesions.sum(axis=(1, 2, 3)) >= 20).all()
+    for made, old in ((organs, sample.truth["organ"][:6]), (lesions, sample.truth["lesion"][:6])):
+        assert len(np.unique(made.reshape(40, -1), axis=0)) == 40
+        far = [vg.dice(made, np.broadcast_to(one, made.shape)).max() for one in old]
+        assert max(far) < 0.98  # none is the one that it came from
+        assert 0.6 < made.sum(axis=(1, 2, 3)).mean() / old.sum(axis=(1, 2, 3)).mean() < 1.4
+    again, _ = redraw(sample.truth["lesion"][:6], sample.truth["organ"][:6], 40, 3)
+    np.testing.assert_array_equal(again, lesions)
+    with refuses("count is 0"):
+        redraw(lesions, organs, 0, 1)

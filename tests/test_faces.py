@@ -152,13 +152,31 @@ def test_portraits_are_the_frames_of_clips():
     acts[..., 6] = 2 * acts[..., 6] - 1
     who = np.repeat(sample.truth["numbers"][:, None, :5], 16, axis=1)
     numbers = np.concatenate([who, acts], axis=2).reshape(-1, 12)
-    np.testing.assert_allclose(Portraits().render(numbers).reshape(sample.clips.shape), sample.clips, atol=1e-5)
+    np.testing.assert_allclose(Portraits().render(numbers)[:, 1].reshape(sample.clips.shape), sample.clips, atol=1e-5)
+
+
+def test_a_puppet_shows_the_acts_and_not_who_it_is():
+    world = Portraits()
+    numbers = world.sample(6, 3).truth["numbers"]
+    puppets = world.puppets(numbers)
+    assert puppets.shape == (6, 1, 40, 40, 3)
+    np.testing.assert_array_equal(world.render(numbers)[:, :1], puppets)
+    assert np.ptp(puppets, axis=-1).max() == 0
+    other = numbers.copy()
+    other[:3, :5], other[3:, :5] = 0.9, np.nan
+    np.testing.assert_array_equal(world.puppets(other), puppets)
+    other = numbers.copy()
+    other[:, 5:] = numbers[::-1, 5:]
+    np.testing.assert_allclose(world.puppets(other), puppets[::-1], atol=1e-6)
+    other[2, 7] = np.nan
+    with refuses("NaN", "puppet"):
+        world.puppets(other)
 
 
 def test_portraits_tell_all_that_is_seen_and_are_read_back():
     world = Portraits(untold=0.5)
     sample = world.sample(80, 3)
-    assert sample.clips.shape == (80, 1, 40, 40, 3)
+    assert sample.clips.shape == (80, 2, 40, 40, 3)
     told = np.isfinite(sample.truth["numbers"][:, 0])
     assert 20 < told.sum() < 60
     assert np.isfinite(sample.truth["numbers"][:, 5:]).all()

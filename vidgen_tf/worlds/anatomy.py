@@ -15,11 +15,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vidgen_tf.clips import check_count, check_seed, check_values
+from vidgen_tf.clips import check_clips, check_count, check_number, check_seed, check_values
 from vidgen_tf.worlds import Sample, World
 
 SIDE = 192.0  # of the cube, in mm
 AIR, BODY, ORGAN, BONE = -0.9, -0.35, 0.1, 0.75  # what a scanner shows of them
+NOISE = 0.04  # deviation of the scanner's noise
 SEEN = 12  # voxels; what is smaller is a speck
 
 
@@ -118,7 +119,7 @@ class Anatomy(World):
             lay(tissue - core, field - 0.35)
             lesion, contrast = field > 0, (-core, rim)
         image = dice.uniform(0.85, 1.15) * image + dice.uniform(-0.08, 0.08)
-        return image + 0.04 * dice.standard_normal(image.shape), lesion, within, contrast
+        return image + NOISE * dice.standard_normal(image.shape), lesion, within, contrast
 
     def _waves(self, dice: np.random.Generator, height: float) -> np.ndarray:
         """A smooth random field, (3, slices, size, size): three waves on each axis."""
@@ -178,6 +179,142 @@ class Anatomy(World):
             "rimmed": found["rim"] > found["core"] + 0.15,
         }
         return {name: float(share.mean()) for name, share in shares.items()}
+
+
+class Slices(World):
+    """Single slices of `Anatomy` with what has been drawn before them: what a network learns that paints a scan, slice after slice,
+    for outlines that somebody drew (see `paint`).
+
+    A clip has two frames. The first is what is known: the scan of the slice below (-1 for the lowest one), and the outlines of lesion
+    and organ in this slice. The second is this slice, with its scan and the same outlines. A sample of 16 n of them are the slices of the
+    first n cases of `Anatomy` with that seed. The truth holds `lesion` and `organ`, bool (count, 32, 32).
+
+    `scores`: "organ" and "lesion", how much brighter (darker below 0) the mean scan in the outline of the one than around it,
+    in the body for the organ, in the organ for the lesion.
+    """
+
+    def __init__(self):
+        self._anatomy = Anatomy()
+        self.clip_shape = (2, *self._anatomy.clip_shape[1:])
+
+    def sample(self, count: int, seed: int) -> Sample:
+        """`count` slices, from the feet to the head of one case after the other; see `World.sample`."""
+        check_values((check_count(count), *self.clip_shape), "a sample")
+        slices = self._anatomy.clip_shape[0]
+        cases = self._anatomy.sample(-(-count // slices), seed).clips
+        clips = known_and_painted(cases).reshape(-1, *self.clip_shape)[:count]
+        truth = {"lesion": clips[:, 1, ..., 1] > 0, "organ": clips[:, 1, ..., 2] > 0}
+        captions = tuple(
+            "a slice of an organ with a lesion" if one.any() else "a slice of an organ" if all_.any() else "a slice"
+            for one, all_ in zip(truth["lesion"], truth["organ"], strict=True)
+        )
+        return Sample(clips, captions, truth)
+
+    def read(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+        """How bright the second frames are.
+
+        Args:
+            clips: float32 (count, 2, 32, 32, 3).
+
+        Returns:
+            `organ`, `lesion`: float (count,), as in `scores`, NaN where there is none.
+
+        Raises:
+            ValueError: for clips that break the convention or have another shape.
+        """
+        scan, lesion, organ = np.moveaxis(check_clips(clips, self.clip_shape)[:, 1], -1, 0)
+        lesion, organ, body = lesion > 0, organ > 0, scan > (AIR + BODY) / 2
+        mean = lambda where: np.divide(  # noqa: E731
+            (scan * where).sum(axis=(1, 2)),
+            where.sum(axis=(1, 2)),
+            np.full(len(scan), np.nan),
+            where=where.any(axis=(1, 2)),
+        )
+        healthy = mean(organ & ~lesion)
+        return {"organ": healthy - mean(body & ~organ), "lesion": mean(lesion) - healthy}
+
+    def scores(self, clips: np.ndarray, captions: Sequence[str] = ()) -> dict[str, float]:
+        """Means over the slices that have what is measured; the captions are not looked at."""
+        return {name: float(np.nanmean(values)) for name, values in self.read(clips).items()}
+
+
+def known_and_painted(cases: np.ndarray) -> np.ndarray:
+    """Volumes (count, slices, size, size, 3) as the pairs of `Slices`, (count, slices, 2, size, size, 3)."""
+    known = cases.copy()
+    known[:, 1:, ..., 0], known[:, 0, ..., 0] = cases[:, :-1, ..., 0], -1
+    return np.stack([known, cases], axis=2)
+
+
+def paint(model, lesions: np.ndarray, organs: np.ndarray, *, seed: int, noise: float = NOISE, **settings) -> np.ndarray:
+    """Scans for outlines, painted slice after slice, each beside the one below it.
+
+    Args:
+        model: a network that has learned `Slices`, whose `generate` takes `known` and `mask`.
+        lesions, organs: bool (count, slices, size, size), the outlines.
+        seed: of `generate`, and of the noise; each slice has its own.
+        noise: deviation of the scanner's noise, which is laid over each slice, from 0. Networks that remove noise leave out that of
+            the scanner, too.
+        settings: further arguments of `generate`, such as steps.
+
+    Returns:
+        float32 (count, slices, size, size, 3): volumes as in `Anatomy`, with the outlines as they were given.
+
+    Raises:
+        ValueError: for outlines of two shapes, or what `generate` refuses.
+    """
+    if lesions.shape != organs.shape or lesions.ndim != 4:
+        raise ValueError(
+            f"lesions have shape {lesions.shape} and organs {organs.shape}, but (count, slices, size, size) was expected for both."
+        )
+    cases = np.stack([np.full(lesions.shape, -1.0), 2.0 * lesions - 1, 2.0 * organs - 1], axis=-1).astype(np.float32)
+    mask = np.zeros((2, *lesions.shape[2:]), bool)
+    mask[0] = True
+    dice, noise = np.random.default_rng(check_seed(seed)), check_number(noise, "noise")
+    for number in range(lesions.shape[1]):
+        pairs = known_and_painted(cases)[:, number]
+        scan = model.generate(len(cases), seed=seed * 1000 + number, known=pairs, mask=mask, **settings)[:, 1, ..., 0]
+        cases[:, number, ..., 0] = np.clip(scan + noise * dice.standard_normal(scan.shape), -1, 1)
+    return cases
+
+
+def redraw(lesions: np.ndarray, organs: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """New outlines from a few: an organ of one case, moved, turned and stretched a little, and in it, anywhere, the lesion of a case,
+    turned, mirrored, and larger or smaller.
+
+    Args:
+        lesions, organs: bool (cases, slices, size, size), each case with both.
+        count: how many new ones.
+        seed: whole number from 0.
+
+    Returns:
+        lesions and organs, bool (count, slices, size, size); a lesion has 20 voxels at least.
+
+    Raises:
+        ValueError: for a count below 1 or another seed.
+    """
+    from scipy.ndimage import affine_transform
+
+    dice, shape = np.random.default_rng(check_seed(seed)), np.array(lesions.shape[1:])
+    across = shape[0] / shape[1]  # a voxel is so much higher than wide
+
+    def moved(mask, angle, scale, start, end):  # what was at the start is now at the end
+        cosine, sine = np.cos(angle), np.sin(angle)
+        back = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]) / np.reshape(scale, (3, 1))
+        return affine_transform(mask.astype(np.float32), back, start - back @ end, order=1) > 0.5
+
+    made = np.zeros((2, check_count(count), *shape), bool)
+    for new_lesion, new_organ in zip(*made, strict=True):
+        organ = organs[dice.integers(len(organs))]
+        middle = np.argwhere(organ).mean(axis=0)
+        shift = dice.uniform(-1.5, 1.5, 3) * (across, 1, 1)
+        new_organ[:] = moved(organ, dice.uniform(-0.25, 0.25), dice.uniform(0.88, 1.14, 3), middle, middle + shift)
+        places = np.argwhere(new_organ)
+        while new_lesion.sum() < 20:
+            lesion = lesions[dice.integers(len(lesions))][:, :, :: dice.choice([-1, 1])]
+            start, end = np.argwhere(lesion).mean(axis=0), places[dice.integers(len(places))]
+            new_lesion[:] = moved(lesion, dice.uniform(0, 2 * np.pi), dice.uniform(0.75, 1.25, 3), start, end)
+            new_lesion &= new_organ
+    return made[0], made[1]
 
 
 def _inside(points: np.ndarray, middle: np.ndarray, radii: np.ndarray) -> np.ndarray:

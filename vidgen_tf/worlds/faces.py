@@ -283,7 +283,8 @@ def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 class Portraits(Faces):
-    """Single frames of `Faces`, each with all that is seen in it: what a network learns that makes a clip frame by frame.
+    """Pairs of pictures: a grey puppet that does what a face does, and the face: what a network learns that turns an animator's
+    puppet into somebody, frame by frame. The puppet is the same for everybody: its acts are those of the face, its identity is 0.
 
     Truth of `sample`:
         numbers: float32 (count, 12), who it is (NaN where that is not told) and `ACTS`, the opening of the mouth as loudness.
@@ -299,11 +300,10 @@ class Portraits(Faces):
 
     def __init__(self, size: int = 40, untold: float = 0.0):
         super().__init__(2, size, untold)
-        self.clip_shape = (1, int(size), int(size), 3)
         self.columns = {"identity": len(IDENTITY), "acts": len(ACTS)}
 
     def sample(self, count: int, seed: int) -> Sample:
-        """`count` frames; see `World.sample`. Each is a moment of a clip, on the way from one expression to another."""
+        """`count` pairs; see `World.sample`. Each is a moment of a clip, on the way from one expression to another."""
         check_values((check_count(count), *self.clip_shape), "a sample")
         dice = np.random.default_rng(check_seed(seed))
         ends = NAMED[dice.integers(len(NAMED), size=(count, 2))] + dice.uniform(-JITTER, JITTER, (count, 2, 3))
@@ -321,15 +321,36 @@ class Portraits(Faces):
         return Sample(self.render(numbers), captions, {"numbers": told, "acts": acts, "expression": expression})
 
     def acts_of(self, numbers: np.ndarray) -> np.ndarray:
-        """`ACTS` of each frame, float32 (count, 1, 7); see `Faces.acts_of`."""
+        """`ACTS` of each face, float32 (count, 1, 7); see `Faces.acts_of`."""
         acts = self._check_numbers(numbers)[:, None, len(IDENTITY) :].copy()
         acts[..., 6] = np.clip((acts[..., 6] + 1) / 2, 0, 1.5)
         return acts
 
+    def render(self, numbers: np.ndarray) -> np.ndarray:
+        """Puppets and faces, float32 (count, 2, size, size, 3); see `Faces.render`."""
+        return np.concatenate([self.puppets(numbers), super().render(numbers)], axis=1)
+
+    def puppets(self, numbers: np.ndarray) -> np.ndarray:
+        """The puppets alone, grey, float32 (count, 1, size, size, 3).
+
+        Args:
+            numbers: (count, 12), as in the truth of `sample`; who it is may be NaN, since puppets do not show it.
+
+        Raises:
+            ValueError: for another shape, acts that are NaN, or numbers beyond ±3.
+        """
+        acts = self.acts_of(numbers)
+        if np.isnan(acts).any():
+            raise ValueError("the acts hold NaN, but to draw a puppet all of them have to be told; fill them in.")
+        parts = range(0, len(acts), 512)  # as much as the processor's memory holds at once
+        drawn = [self._drawn(np.zeros((len(acts[at : at + 512]), 5)), acts[at : at + 512]) for at in parts]
+        return np.repeat(np.concatenate(drawn).mean(axis=-1, keepdims=True), 3, axis=-1)
+
     def scores(self, clips: np.ndarray, captions: Sequence = ()) -> dict[str, float]:
-        """How far made frames are from faces of this world: "error", as in `Faces.scores`, and, with the numbers (count, 12) that
-        they were made for, "expression", the share whose nearest named expression is as asked, and the mean errors of all `ACTS`."""
-        found = self.read(clips)
+        """How far made faces, the second frames, are from faces of this world: "error", as in `Faces.scores`, and, with the numbers
+        (count, 12) that they were made for, "expression", the share whose nearest named expression is as asked, and the mean
+        errors of all `ACTS`."""
+        found = self.read(clips[:, 1:])
         scores = {"error": float(found["error"].mean())}
         if len(captions):
             asked = self.acts_of(captions)
