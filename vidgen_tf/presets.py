@@ -29,7 +29,6 @@ import numpy as np
 from vidgen_tf.clips import check_count, whole_or_absent
 from vidgen_tf.metrics import frechet_distance, frozen, intersection_over_union, psnr, warping_error
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.video_model import known_frames
 
 FOLDER = Path(__file__).parent / "presets"
 
@@ -167,9 +166,11 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
 
 
 def _continued(model: keras.Model, world, recipe: dict, seed: int) -> dict[str, float]:
+    import vidgen_tf
+
     sample = world.sample(recipe["test_known"], seed)
     asked = _asked(sample, recipe)
-    first = known_frames(model.clip_shape, [0])
+    first = vidgen_tf.known_frames(model.clip_shape, [0])
     clips = model.generate(len(sample.clips), asked, seed=seed, known=sample.clips, mask=first)
     found = world.scores(clips, () if asked is None else asked)
     found["psnr"] = psnr(sample.clips[:, 1:], clips[:, 1:]).mean()

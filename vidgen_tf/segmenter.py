@@ -15,6 +15,9 @@ from vidgen_tf.clips import as_array, check_clips, check_count, check_seed
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.video_model import check_clip_shape
 
+RARE = (
+    -2.0
+)  # log odds of a lesion before any training; so it begins near "nothing", from where it must find what is there
 SLICES = 256  # that go through the network at once outside of training
 
 
@@ -74,7 +77,7 @@ class Segmenter(keras.Model):
             for _ in range(2):
                 start = keras.initializers.HeNormal(self.random)
                 x = layers.Conv2D(channels, 3, padding="same", use_bias=False, kernel_initializer=start)(x)
-                x = ops.relu(layers.GroupNormalization(4 if channels % 4 == 0 else 1)(x))
+                x = ops.silu(layers.GroupNormalization(4 if channels % 4 == 0 else 1)(x))
             return x
 
         seen = keras.Input((*self.clip_shape[1:3], 3))
@@ -87,7 +90,8 @@ class Segmenter(keras.Model):
             x = twice(
                 ops.concatenate([layers.UpSampling2D(interpolation="bilinear")(x), skip], axis=-1), skip.shape[-1]
             )
-        last = layers.Conv2D(1, 1, kernel_initializer=keras.initializers.HeNormal(self.random))(x)
+        start = {"kernel_initializer": keras.initializers.HeNormal(self.random)}
+        last = layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(RARE), **start)(x)
         return keras.Model(seen, last, name="unet")
 
     def call(self, volumes, training=False):
@@ -128,8 +132,13 @@ class Segmenter(keras.Model):
 
         kind = tf.TensorSpec((batch_size, *self.clip_shape[:3], 1), tf.float32)
         data = tf.data.Dataset.from_generator(batches, output_signature=(kind, kind)).prefetch(2)
-        rate = keras.optimizers.schedules.CosineDecay(4e-3, steps)
-        self.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), _missed)
+        warm = (
+            {"warmup_target": 5e-3, "warmup_steps": min(30, steps // 4)} if steps >= 4 else {}
+        )  # else it may answer "nothing"
+        rate = keras.optimizers.schedules.CosineDecay(
+            5e-4 if warm else 5e-3, max(1, steps - warm.get("warmup_steps", 0)), **warm
+        )
+        self.compile(keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=1.0), _missed)
         return self.fit(data, **({"steps_per_epoch": steps, "shuffle": False, "verbose": 0} | kwargs))
 
     def segment(self, scans: np.ndarray) -> np.ndarray:

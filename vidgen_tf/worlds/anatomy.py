@@ -12,6 +12,7 @@ All of it is invented. Nothing that is measured here says anything about patient
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -182,8 +183,9 @@ class Anatomy(World):
 
 
 class Slices(World):
-    """Single slices of `Anatomy` with what has been drawn before them: what a network learns that paints a scan, slice after slice,
-    for outlines that somebody drew (see `paint`).
+    """Single slices of `Anatomy`, each with the outlines in it and the slice below.
+
+    This is what a network learns that paints a scan, slice after slice, for outlines that somebody drew (see `paint`).
 
     A clip has two frames. The first is what is known: the scan of the slice below (-1 for the lowest one), and the outlines of lesion
     and organ in this slice. The second is this slice, with its scan and the same outlines. A sample of 16 n of them are the slices of the
@@ -245,7 +247,9 @@ def known_and_painted(cases: np.ndarray) -> np.ndarray:
     return np.stack([known, cases], axis=2)
 
 
-def paint(model, lesions: np.ndarray, organs: np.ndarray, *, seed: int, noise: float = NOISE, **settings) -> np.ndarray:
+def paint(
+    model: Any, lesions: np.ndarray, organs: np.ndarray, *, seed: int, noise: float = NOISE, **settings
+) -> np.ndarray:
     """Scans for outlines, painted slice after slice, each beside the one below it.
 
     Args:
@@ -278,8 +282,10 @@ def paint(model, lesions: np.ndarray, organs: np.ndarray, *, seed: int, noise: f
 
 
 def redraw(lesions: np.ndarray, organs: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """New outlines from a few: an organ of one case, moved, turned and stretched a little, and in it, anywhere, the lesion of a case,
-    turned, mirrored, and larger or smaller.
+    """New outlines from a few.
+
+    Each is an organ of one case, moved, turned and stretched a little, and in it, anywhere, the lesion of some case, turned,
+    mirrored, and larger or smaller.
 
     Args:
         lesions, organs: bool (cases, slices, size, size), each case with both.
@@ -292,15 +298,16 @@ def redraw(lesions: np.ndarray, organs: np.ndarray, count: int, seed: int) -> tu
     Raises:
         ValueError: for a count below 1 or another seed.
     """
-    from scipy.ndimage import affine_transform
+    from skimage.transform import warp
 
     dice, shape = np.random.default_rng(check_seed(seed)), np.array(lesions.shape[1:])
-    across = shape[0] / shape[1]  # a voxel is so much higher than wide
+    grid, across = np.indices(shape), shape[0] / shape[1]  # a voxel is so much higher than wide
 
     def moved(mask, angle, scale, start, end):  # what was at the start is now at the end
         cosine, sine = np.cos(angle), np.sin(angle)
         back = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]) / np.reshape(scale, (3, 1))
-        return affine_transform(mask.astype(np.float32), back, start - back @ end, order=1) > 0.5
+        from_where = np.tensordot(back, grid, 1) + np.reshape(start - back @ end, (3, 1, 1, 1))
+        return warp(mask.astype(np.float32), from_where, order=1) > 0.5
 
     made = np.zeros((2, check_count(count), *shape), bool)
     for new_lesion, new_organ in zip(*made, strict=True):

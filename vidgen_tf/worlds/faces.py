@@ -283,8 +283,9 @@ def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 class Portraits(Faces):
-    """Pairs of pictures: a grey puppet that does what a face does, and the face: what a network learns that turns an animator's
-    puppet into somebody, frame by frame. The puppet is the same for everybody: its acts are those of the face, its identity is 0.
+    """Pairs of pictures: a grey puppet that does what a face does, and the face.
+
+    This is what a network learns that turns an animator's puppet into somebody, frame by frame. The puppet is the same for everybody: its acts are those of the face, its identity is 0.
 
     Truth of `sample`:
         numbers: float32 (count, 12), who it is (NaN where that is not told) and `ACTS`, the opening of the mouth as loudness.
