@@ -248,7 +248,7 @@ def known_and_painted(cases: np.ndarray) -> np.ndarray:
 
 
 def paint(
-    model: Any, lesions: np.ndarray, organs: np.ndarray, *, seed: int, noise: float = NOISE, **settings
+    model: Any, lesions: np.ndarray, organs: np.ndarray, *, seed: int, noise: float = NOISE, **settings: Any
 ) -> np.ndarray:
     """Scans for outlines, painted slice after slice, each beside the one below it.
 
