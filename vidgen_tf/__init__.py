@@ -38,6 +38,8 @@ _HOME = {
     "drawn": "worlds.sketches",
     "region_of": "worlds.sketches",
     "painted": "worlds.sketches",
+    "Shards": "shards",
+    "write_shards": "shards",
     # looking
     "filmstrip": "preview",
     "grid": "preview",
