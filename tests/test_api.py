@@ -187,8 +187,20 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "panel": {"clips", "preview", "video_model"},
     "canvas": {"panel"},
     "presets": {"clips", "metrics", "quiet", "scale_out", "|"},
+    "scoreboard": {"clips", "metrics", "quiet", "presets", "scale_out", "|"},
     "exercises": {"clips", "metrics", "exercises"},
-    "__main__": {"clips", "|", "|callbacks", "|panel", "|presets", "|quiet", "|scale_out", "|shards", "|worlds"},
+    "__main__": {
+        "clips",
+        "|",
+        "|callbacks",
+        "|panel",
+        "|presets",
+        "|quiet",
+        "|scale_out",
+        "|scoreboard",
+        "|shards",
+        "|worlds",
+    },
 }
 
 

@@ -57,6 +57,7 @@ _HOME = {
     "estimate_flow": "flow_estimation",
     "frechet_distance": "metrics",
     "polynomial_mmd": "metrics",
+    "bootstrap_interval": "metrics",
     "precision_recall": "metrics",
     "coverage": "metrics",
     "nearest": "metrics",
@@ -115,6 +116,11 @@ _HOME = {
     "PathTracer": "families.physically_based",
     "Denoiser": "denoiser",
     "LiveFrames": "callbacks",
+    # all families side by side
+    "run_scoreboard": "scoreboard",
+    "read_scoreboard": "scoreboard",
+    "draw_scoreboard": "scoreboard",
+    "Examiner": "scoreboard",
     # exercises
     "check": "exercises",
 }

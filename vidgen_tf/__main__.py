@@ -1,4 +1,4 @@
-"""The command line: python -m vidgen_tf {list, demo, train, shards, generate}."""
+"""The command line: python -m vidgen_tf {list, demo, train, shards, generate, scoreboard}."""
 
 import argparse
 import sys
@@ -54,6 +54,15 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--guidance", type=float, help="towards the prompt, 1 or more (default: as trained)")
     command.add_argument("--fps", type=float, default=12)
     command.set_defaults(run=generate)
+
+    command = commands.add_parser("scoreboard", help="train every family for the same time, and score them all")
+    command.add_argument("--minutes", type=float, default=10, help="of training for each row (default: 10)")
+    command.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default: out)")
+    command.add_argument("--only", nargs="+", default=[], metavar="ROW", help="these rows (default: all)")
+    command.add_argument("--recipes", type=Path, help="a file of other recipes than those that ship")
+    command.add_argument("--every", type=float, default=30, help="seconds from checkpoint to checkpoint (default: 30)")
+    command.add_argument("--here", action="store_true", help="in this process, not in one for each row")
+    command.set_defaults(run=scoreboard)
 
     chosen = parser.parse_args(arguments)
     try:
@@ -154,6 +163,22 @@ def train(chosen: argparse.Namespace) -> None:
         print(f"Wrote {chosen.out / chosen.name}.json and .npz")
     if where is not None:
         scale_out.leave()
+
+
+def scoreboard(chosen: argparse.Namespace) -> None:
+    """Trains and scores the rows that are not done, and shows all that are, beside the shipped ones."""
+    from vidgen_tf import scoreboard as board
+
+    board.check_plan(chosen.minutes, chosen.only, chosen.recipes)  # before a folder is made
+    _make_folder(chosen.out)
+    options = {"recipes_file": chosen.recipes, "here": chosen.here, "every": chosen.every}
+    found = board.run_scoreboard(chosen.minutes, chosen.out, chosen.only, **options)
+    if chosen.here:
+        return
+    shipped = board.read_scoreboard() if board.SHIPPED.exists() else None
+    print(board.table_of(found, shipped))
+    board.draw_scoreboard(found, shipped).savefig(chosen.out / "scoreboard.png", dpi=80)
+    print(f"Wrote {chosen.out / 'scoreboard.json'} and .png")
 
 
 def shards(chosen: argparse.Namespace) -> None:
