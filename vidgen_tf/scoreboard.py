@@ -356,6 +356,14 @@ def _built(part: dict, models: list) -> keras.Model:
     return getattr(vidgen_tf, part["family"])(**{name: value_of(value) for name, value in part["config"].items()})
 
 
+def untrained(parts: list[dict]) -> list[keras.Model]:
+    """The models of the parts of a recipe, the generator last."""
+    models = []
+    for part in parts:
+        models.append(_built(part, models))
+    return models
+
+
 def _world(name: str, config: dict):
     import vidgen_tf
 
