@@ -19,6 +19,7 @@ from vidgen_tf.scoreboard import CONTROLS, Clock, Examiner, recipes, run_scorebo
 CLIP = [16, 32, 32, 3]
 ADAM = {"name": "Adam", "learning_rate": 0.002}
 TINY = 0.002  # minutes
+FILES = {"scoreboard.json", "scoreboard.npz"}
 
 
 def part(family: str, config: dict, share: float = 1.0, **more) -> dict:
@@ -105,7 +106,7 @@ def test_names_are_names_of_files():
 
 def test_a_row_has_its_numbers_and_is_not_done_twice(tiny, monkeypatch):
     row = run(tiny, "roll")["roll"]
-    assert set(tree(tiny[0])) == {"scoreboard.json"}  # no checkpoint is left
+    assert set(tree(tiny[0])) == FILES  # no checkpoint is left
     assert row["seconds"] >= 60 * TINY
     assert row["steps"] >= 2
     assert row["parameters"] == sum(np.prod(w.shape) for w in scoreboard._built(ROLL["parts"][0], []).trainable_weights)
@@ -116,6 +117,9 @@ def test_a_row_has_its_numbers_and_is_not_done_twice(tiny, monkeypatch):
         value, low, high = row[name]
         assert low <= value <= high
     assert "caption" not in row
+    clips = vg.scoreboard_clips(tiny[0] / "scoreboard.npz")["roll"]
+    assert clips.shape == (4, *CLIP)
+    assert np.abs(clips).max() <= 1
     monkeypatch.setattr(scoreboard, "_row", None)
     assert run(tiny, "roll") == {"roll": row}
 
@@ -145,6 +149,7 @@ def test_a_training_that_goes_wrong_is_a_result(tiny):
     row = run(tiny, "wild", minutes=0.01)["wild"]
     one_sentence(row["failed"])
     assert "frechet" not in row
+    assert vg.scoreboard_clips(tiny[0] / "scoreboard.npz") == {}
     assert row["failed"] in table_of({"rows": {"wild": row}})
 
 
@@ -179,7 +184,7 @@ def test_a_row_goes_on_from_where_it_was_stopped(tiny, monkeypatch, stage):
     row = run(tiny, "two parts")["two parts"]
     assert taken == list(range(stage, 2)) or (stage, taken) == (2, [2])
     assert row["seconds"] >= 60 * TINY
-    assert set(tree(tiny[0])) == {"scoreboard.json"}
+    assert set(tree(tiny[0])) == FILES
 
 
 def test_a_process_that_was_killed_goes_on(tiny):
@@ -212,7 +217,7 @@ def test_a_process_that_was_killed_goes_on(tiny):
     assert row["steps"] > done
     assert row["seconds"] >= 3
     assert "| roll |" in told
-    assert {path.name for path in folder.iterdir()} == {"scoreboard.json", "scoreboard.png"}
+    assert {path.name for path in folder.iterdir()} == FILES | {"scoreboard.png"}
 
 
 def test_the_rate_falls_with_the_time():
@@ -251,6 +256,14 @@ def test_a_damaged_checkpoint_is_one_sentence(tiny):
     with refuses("roll.checkpoint", "damaged"):
         run(tiny, "roll")
     assert set(tree(tiny[0])) == {"roll.checkpoint"}
+
+
+def test_damaged_and_absent_clips_are_one_sentence(tiny):
+    with refuses("scoreboard.npz", "no file"):
+        vg.scoreboard_clips(tiny[0] / "scoreboard.npz")
+    (tiny[0] / "scoreboard.npz").write_bytes(b"broken")
+    with refuses("scoreboard.npz", "damaged"):
+        vg.scoreboard_clips(tiny[0] / "scoreboard.npz")
 
 
 def test_other_minutes_are_another_scoreboard(tiny):

@@ -119,6 +119,7 @@ _HOME = {
     # all families side by side
     "run_scoreboard": "scoreboard",
     "read_scoreboard": "scoreboard",
+    "scoreboard_clips": "scoreboard",
     "draw_scoreboard": "scoreboard",
     "Examiner": "scoreboard",
     # exercises

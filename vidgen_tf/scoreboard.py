@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from vidgen_tf import presets, scale_out
-from vidgen_tf.clips import check_clips, check_count, check_number, check_path, whole_or_absent
+from vidgen_tf.clips import check_clips, check_count, check_number, check_path, to_float, to_uint8, whole_or_absent
 from vidgen_tf.metrics import (
     bootstrap_interval,
     coverage,
@@ -52,6 +52,7 @@ CONTROLS = {  # name: what is done with real clips that were not seen before
 COLUMNS = ("frechet", "mmd", "coverage", "permanence", "flicker", "caption", "held_out_caption")
 REAL, OTHERS, ASKED, HELD_OUT, EXACT = range(9001, 9006)  # seeds of what no training sees
 FOREVER = 2**62  # steps
+SHOWN = 4  # clips of each row that are kept
 WITHIN = 0.9  # share of an interval
 DEVIATIONS = 1.645  # that many standard errors on either side have this share
 
@@ -83,6 +84,35 @@ def read_scoreboard(path: str | os.PathLike | None = None) -> dict:
         ValueError: for a file that is missing or damaged.
     """
     return _read(SHIPPED if path is None else check_path(path), {"minutes", "hardware", "rows"})
+
+
+def scoreboard_clips(path: str | os.PathLike | None = None) -> dict[str, np.ndarray]:
+    """The first four clips of each row of a scoreboard, to look at.
+
+    Args:
+        path: of the file, `scoreboard.npz` beside `scoreboard.json`; None for the one that ships.
+
+    Returns:
+        Names of rows to float32 (4, time, height, width, channels) in [-1, 1]; none for a row that failed.
+
+    Raises:
+        ValueError: for a file that is missing or damaged.
+    """
+    return {
+        name: to_float(clips) for name, clips in _clips(SHIPPED.with_suffix(".npz") if path is None else path).items()
+    }
+
+
+def _clips(path: Path) -> dict[str, np.ndarray]:
+    path = check_path(path)
+    if not path.is_file():
+        raise ValueError(f"There is no file {path.name}; python -m vidgen_tf scoreboard makes a scoreboard.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+    except Exception as error:  # on broken files zipfile, zlib and NumPy raise nearly everything
+        raise ValueError(f"{path.name} is damaged ({error!s:.80}); remove it, and scoreboard.json.") from None
+    return {name: clips for name, clips in found.items() if clips.dtype == np.uint8 and clips.ndim == 5 and len(clips)}
 
 
 def _read(path: Path, names: set[str]) -> dict:
@@ -130,16 +160,22 @@ def run_scoreboard(
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder} to write a scoreboard in; make it first.")
     path, lost = folder / "scoreboard.json", []
+    pictures = path.with_suffix(".npz")
+    if pictures.exists():
+        _clips(pictures)  # a damaged file is found out before training
     for name in list(only) or rows:
         table = _table(path, minutes)
         mark = _mark(board, rows[name])
         if table["rows"].get(name, {}).get("recipe") == mark:
             continue
         if here:
-            found = {"recipe": mark} | _row(rows[name], board, minutes, folder, every)
-            done = table["rows"] | {name: found}
+            found, shown = _row(rows[name], board, minutes, folder, every)
+            done = table["rows"] | {name: {"recipe": mark} | found}
             table["rows"] = {known: done[known] for known in rows if known in done}
-            with whole_or_absent(path) as part:
+            others = _clips(pictures) if pictures.exists() else {}
+            with whole_or_absent(pictures) as clips, whole_or_absent(path) as part:
+                with clips.open("wb") as file:
+                    np.savez_compressed(file, **others | {name: to_uint8(shown)})
                 part.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
             for checkpoint in _checkpoints(folder, name):
                 checkpoint.unlink(missing_ok=True)
@@ -194,13 +230,15 @@ def _checkpoints(folder: Path, name: str) -> tuple[Path, Path]:
 # ------------------------------------------------------------------------------------------------ a row
 
 
-def _row(row: dict, board: dict, minutes: float, folder: Path, every: float) -> dict:
-    """All numbers of a row."""
+def _row(row: dict, board: dict, minutes: float, folder: Path, every: float) -> tuple[dict, np.ndarray]:
+    """All numbers of a row, and some of its clips to look at."""
     found = {"date": date.today().isoformat(), "note": row.get("note", "")}
     examiner = Examiner(row.get("clips"), board)
     if row["name"] in CONTROLS:
-        return found | examiner.score(*examiner.control(row["name"]))
+        clips, captions = examiner.control(row["name"])
+        return found | examiner.score(clips, captions), clips[:SHOWN]
     usual, exact = _checkpoints(folder, row["name"])
+    shown = np.empty((0, *examiner.world.clip_shape), np.float32)
     try:
         if "parts" in row:
             model, facts = _trained(row["parts"], board, minutes, usual, every)
@@ -213,6 +251,7 @@ def _row(row: dict, board: dict, minutes: float, folder: Path, every: float) -> 
         clips = _made(model, row, asked, examiner.count, 1)
         facts["seconds_per_clip"] = (time.perf_counter() - begun) / len(clips)
         facts["memory"] = _peak_memory()
+        shown = clips[:SHOWN]
         columns, caption = row.get("columns", COLUMNS), row.get("caption", "caption")
         found |= facts | examiner.score(clips, asked, columns, caption)
         if told:
@@ -223,7 +262,7 @@ def _row(row: dict, board: dict, minutes: float, folder: Path, every: float) -> 
             found["likelihood"] = _likelihood(row["likelihood"], board, minutes, exact, every)
     except FailedTrainingError as error:
         found["failed"] = str(error)
-    return found
+    return found, shown
 
 
 class FailedTrainingError(Exception):
