@@ -150,7 +150,7 @@ def test_every_module_says_what_it_is_for_and_stays_short(path):
 def test_the_package_stays_small():
     # The exercises do not count: they are content of the lessons, and each lesson adds some.
     counted = [path for path in FILES if path.parent.name != "exercises"]
-    assert sum(path.read_text(encoding="utf-8").count("\n") for path in counted) < 17_600
+    assert sum(path.read_text(encoding="utf-8").count("\n") for path in counted) < 18_300
 
 
 NETWORKS = {"clips", "quiet", "layers", "text", "video_model"}

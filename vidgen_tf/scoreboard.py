@@ -27,6 +27,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from vidgen_tf import presets, scale_out
 from vidgen_tf.clips import check_clips, check_count, check_number, check_path, to_float, to_uint8, whole_or_absent
@@ -183,6 +184,7 @@ def run_scoreboard(
         command = [sys.executable, "-m", "vidgen_tf", "scoreboard", "--here", "--only", name]
         command += ["--minutes", repr(float(minutes)), "--out", str(folder), "--every", repr(float(every))]
         command += [] if recipes_file is None else ["--recipes", str(recipes_file)]
+        print(f"{name} …", flush=True)
         if subprocess.run(command, check=False).returncode:
             lost.append(name)
     if lost:
@@ -233,36 +235,35 @@ def _checkpoints(folder: Path, name: str) -> tuple[Path, Path]:
 def _row(row: dict, board: dict, minutes: float, folder: Path, every: float) -> tuple[dict, np.ndarray]:
     """All numbers of a row, and some of its clips to look at."""
     found = {"date": date.today().isoformat(), "note": row.get("note", "")}
-    examiner = Examiner(row.get("clips"), board)
+    count = row.get("clips", board["clips"])
     if row["name"] in CONTROLS:
+        examiner = Examiner(count, board)
         clips, captions = examiner.control(row["name"])
         return found | examiner.score(clips, captions), clips[:SHOWN]
     usual, exact = _checkpoints(folder, row["name"])
-    shown = np.empty((0, *examiner.world.clip_shape), np.float32)
     try:
         if "parts" in row:
             model, facts = _trained(row["parts"], board, minutes, usual, every)
             told = row["parts"][-1].get("captions", False)
         else:
             model, facts, told = _built(row, []), {"parameters": 0}, row.get("scenes", False)
-        asked = examiner.asked(ASKED) if told else ()
+        asked = captions_for(board, ASKED, count) if told else ()
         _made(model, row, asked[:2], 2, 0)  # what is compiled is not counted
         begun = time.perf_counter()
-        clips = _made(model, row, asked, examiner.count, 1)
-        facts["seconds_per_clip"] = (time.perf_counter() - begun) / len(clips)
-        facts["memory"] = _peak_memory()
-        shown = clips[:SHOWN]
-        columns, caption = row.get("columns", COLUMNS), row.get("caption", "caption")
-        found |= facts | examiner.score(clips, asked, columns, caption)
+        clips = _made(model, row, asked, count, 1)
+        facts |= {"seconds_per_clip": (time.perf_counter() - begun) / count, "memory": _peak_memory()}
+        examiner = Examiner(count, board)  # only now: its memory is not that of the family
+        caption = row.get("caption", "caption")
+        found |= facts | examiner.score(clips, asked, row.get("columns", COLUMNS), caption)
         if told:
-            asked = examiner.asked(HELD_OUT, min(board["held_out"], examiner.count))
-            clips = _made(model, row, asked, len(asked), 2)
-            found["held_out_caption"] = examiner.score(clips, asked, ("caption",), caption)["caption"]
+            asked = captions_for(board, HELD_OUT, min(board["held_out"], count))
+            others = _made(model, row, asked, len(asked), 2)
+            found["held_out_caption"] = examiner.score(others, asked, ("caption",), caption)["caption"]
         if "likelihood" in row:
             found["likelihood"] = _likelihood(row["likelihood"], board, minutes, exact, every)
     except FailedTrainingError as error:
-        found["failed"] = str(error)
-    return found, shown
+        return found | {"failed": str(error)}, np.empty((0, 1, 1, 1, 1), np.float32)
+    return found, clips[:SHOWN]
 
 
 class FailedTrainingError(Exception):
@@ -423,6 +424,12 @@ def _stream(part: dict, board: dict, first: int) -> tf.data.Dataset:
 # ------------------------------------------------------------------------------------------------ scoring
 
 
+def captions_for(board: dict, seed: int, count: int) -> tuple[str, ...]:
+    """Sentences of as many clips: for the seed HELD_OUT such as no training clip has, else such as all have."""
+    config = board["test_config" if seed == HELD_OUT else "train_config"]
+    return _world(board["world"], config).sample_captions(count, seed)
+
+
 class Examiner:
     """Scores clips of the scoreboard's world, always against the same real clips.
 
@@ -434,7 +441,7 @@ class Examiner:
         real: the sample that all sets are compared with.
 
     Raises:
-        ValueError: for a count below 3.
+        ValueError: for a count below 8.
     """
 
     def __init__(self, count: int | None = None, board: dict | None = None):
@@ -448,11 +455,6 @@ class Examiner:
     def features(self, clips: np.ndarray) -> np.ndarray:
         """What the judge says of clips (count, *clip_shape): float32 (count, feature_size)."""
         return self.judge.features(clips)
-
-    def asked(self, seed: int, count: int | None = None) -> tuple[str, ...]:
-        """Captions of as many clips: for the seed HELD_OUT such as no training clip has, else such as all have."""
-        config = self.board["test_config" if seed == HELD_OUT else "train_config"]
-        return _world(self.board["world"], config).sample_captions(self.count if count is None else count, seed)
 
     def control(self, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
         """Clips of a control, out of CONTROLS, and the captions of the real clips that they come from."""
@@ -513,7 +515,7 @@ TITLES = {  # column: title, and how a value is written
     "permanence": ("lasting %", lambda value: f"{100 * value:.0f}"),
     "flicker": ("flicker", lambda value: f"{value:.3f}"),
     "coverage": ("covered %", lambda value: f"{100 * value:.0f}"),
-    "likelihood": ("nats above limit", lambda value: f"{value['below']:.1f} ± {value['error']:.1f} of {-value['limit']:.0f}"),
+    "likelihood": ("nats short of limit", lambda value: f"{value['below']:.1f} ± {value['error']:.1f} of {-value['limit']:.0f}"),
     "parameters": ("weights", lambda value: f"{value / 1e6:.2f} M"),
     "clips_per_second": ("clips/s", lambda value: f"{value:.0f}"),
     "seconds_per_clip": ("s/clip", lambda value: f"{value:.3g}"),
@@ -532,7 +534,7 @@ def table_of(board: dict, beside: dict | None = None) -> str:
     return "\n".join(lines)
 
 
-def draw_scoreboard(board: dict, beside: dict | None = None):
+def draw_scoreboard(board: dict, beside: dict | None = None) -> Figure:
     """Quality against cost: Fréchet distance, and the share of clips in which things last, against seconds to make a clip.
 
     Args:
@@ -546,29 +548,20 @@ def draw_scoreboard(board: dict, beside: dict | None = None):
 
     figure, panels = plt.subplots(1, 2, figsize=(14, 5.4), layout="constrained")
     for table, color, pale in ((board, "C0", 1.0), (beside, "C1", 0.5)):
-        for name, row in () if table is None else table["rows"].items():
+        for name, row in (table or {"rows": {}})["rows"].items():
             for axes, key in zip(panels, ("frechet", "permanence"), strict=True):
-                if (value := row.get(key)) is None:
+                if key not in row:
                     continue
-                middle, low, high = value if isinstance(value, list) else (100 * value,) * 3
+                middle, low, high = row[key] if key == "frechet" else (100 * row[key],) * 3
                 if name in CONTROLS:
                     axes.axhline(middle, color="0.6", lw=1, ls=":")
-                    axes.annotate(
-                        name, (1, middle), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="0.4"
-                    )
-                elif row.get("seconds_per_clip"):
-                    cost = row["seconds_per_clip"]
-                    axes.errorbar(
-                        cost,
-                        middle,
-                        [[max(0, middle - low)], [max(0, high - middle)]],
-                        fmt="o",
-                        color=color,
-                        alpha=pale,
-                    )
-                    axes.annotate(
-                        name, (cost, middle), xytext=(6, 4), textcoords="offset points", fontsize=10, alpha=pale
-                    )
+                    place = {"xy": (1, middle), "xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+                    axes.annotate(name, **place, color="0.4")
+                elif cost := row.get("seconds_per_clip"):
+                    ends = [[max(0, middle - low)], [max(0, high - middle)]]
+                    axes.errorbar(cost, middle, ends, fmt="o", color=color, alpha=pale)
+                    place = {"xy": (cost, middle), "xytext": (6, 4), "textcoords": "offset points"}
+                    axes.annotate(name, **place, fontsize=10, alpha=pale)
     panels[0].set(title="Distance from real clips", ylabel="Fréchet distance (less is better)", yscale="log")
     panels[1].set(title="Things that last", ylabel="clips in which things last, %", ylim=(-3, 106))
     for axes in panels:
