@@ -314,7 +314,7 @@ def test_a_single_name_is_no_list(tiny):
 
 @pytest.fixture(scope="module")
 def examiner():
-    return Examiner(64)
+    return Examiner(64, recipes() | {"rounds": 20})
 
 
 def test_controls_are_ordered_as_they_must_be(examiner):
