@@ -63,7 +63,7 @@ def operations(graph) -> float:
         for value in op.node_def.attr.values():
             for name in [value.func.name, *[each.name for each in value.list.func]]:
                 if name and (op.type.endswith("Call") or op.type.endswith("While")):
-                    inner = graph._functions.get(name)
+                    inner = getattr(graph, "_functions", {}).get(name)
                     total += operations(inner.graph) if hasattr(inner, "graph") else 0.0
         total += _of_one(op)
     return total

@@ -555,7 +555,7 @@ def draw_scoreboard(board: dict, beside: dict | None = None) -> Figure:
                 middle, low, high = row[key] if key == "frechet" else (100 * row[key],) * 3
                 if name in CONTROLS:
                     axes.axhline(middle, color="0.6", lw=1, ls=":")
-                    place = {"xy": (1, middle), "xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+                    place = {"xy": (0.01, middle), "xycoords": ("axes fraction", "data"), "va": "bottom"}
                     axes.annotate(name, **place, color="0.4")
                 elif cost := row.get("seconds_per_clip"):
                     ends = [[max(0, middle - low)], [max(0, high - middle)]]
@@ -565,5 +565,6 @@ def draw_scoreboard(board: dict, beside: dict | None = None) -> Figure:
     panels[0].set(title="Distance from real clips", ylabel="Fréchet distance (less is better)", yscale="log")
     panels[1].set(title="Things that last", ylabel="clips in which things last, %", ylim=(-3, 106))
     for axes in panels:
+        axes.margins(x=0.25)  # names stand to the right of their points, controls at the left
         axes.set(xscale="log", xlabel="seconds to make a clip (less is better)")
     return figure
