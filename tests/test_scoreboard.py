@@ -321,7 +321,7 @@ def test_controls_are_ordered_as_they_must_be(examiner):
     scores = {name: examiner.score(*examiner.control(name)) for name in CONTROLS}
     real = scores["real clips"]
     for name in ("frozen", "shuffled", "mean clip"):
-        assert scores[name]["frechet"][0] > 2 * real["frechet"][0]
+        assert scores[name]["frechet"][0] > 1.3 * real["frechet"][0]  # few clips: much of both is bias
         assert scores[name]["mmd"][1] > real["mmd"][2]  # the intervals are apart
     assert scores["frozen"]["flicker"] == scores["mean clip"]["flicker"] * 0 == 0
     assert scores["shuffled"]["flicker"] > 2 * real["flicker"]
