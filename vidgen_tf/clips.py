@@ -285,7 +285,9 @@ def _pictures_of(path: Path) -> Iterator[Image.Image]:
                     raise
                 yield image.convert("RGB")
     else:
-        with av.open(str(path), options={"err_detect": "explode"}) as container:
+        # Without a protocol a playlist cannot open what it names, be it another file, itself, or the network.
+        options = {"err_detect": "explode", "protocol_whitelist": "none", "max_pixels": str(MAX_SIDE**2)}
+        with open(path, "rb") as file, av.open(file, options=options) as container:
             if not container.streams.video:
                 raise _RefusedError(f"{path} has no video in it; give an mp4, gif or animated png.")
             stream = container.streams.video[0]
