@@ -36,7 +36,7 @@ import numpy as np
 from PIL import Image
 
 SECONDS = 60  # without an answer; nothing here should take one, but the machine may do other work
-MEBIBYTES = 1024  # of memory that an input may take beside what the child had before
+MEBIBYTES = 2048  # of memory that an input may take beside what the child had before: as much as the largest clip
 NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)  # what lies about sizes like to say
 CLIP = (5, 20, 24, 3)
 
@@ -163,7 +163,23 @@ def archive_of(stored: list[tuple[str, bytes]]) -> bytes:
     return file.getvalue()
 
 
-LIES = (None, True, -1, 0, 2.5, 10**9, 10**30, "", "Lambda", "../../etc/passwd", "é\0<b>", [], {}, [[0]], {"preset": "none"})
+LIES = (
+    None,
+    True,
+    -1,
+    0,
+    2.5,
+    10**9,
+    10**30,
+    "",
+    "Lambda",
+    "../../etc/passwd",
+    "é\0<b>",
+    [],
+    {},
+    [[0]],
+    {"preset": "none"},
+)
 
 
 def broken_json(data: bytes, dice: np.random.Generator) -> bytes:
@@ -174,7 +190,10 @@ def broken_json(data: bytes, dice: np.random.Generator) -> bytes:
     for _ in range(dice.integers(1, 3)):
         node, parent, key = tree, None, None
         while isinstance(node, (dict, list)) and node and (parent is None or dice.random() < 0.85):
-            parent, key = node, list(node)[dice.integers(len(node))] if isinstance(node, dict) else dice.integers(len(node))
+            parent, key = (
+                node,
+                list(node)[dice.integers(len(node))] if isinstance(node, dict) else dice.integers(len(node)),
+            )
             node = node[key]
         if parent is None:
             break
@@ -359,7 +378,9 @@ def png_of_size(width: int, height: int) -> bytes:
 
 def apng_of_frames(frames: int) -> bytes:
     whole = written(".png")
-    return whole.replace(png_chunk(b"acTL", struct.pack(">II", 5, 0)), png_chunk(b"acTL", struct.pack(">II", frames, 0)))
+    return whole.replace(
+        png_chunk(b"acTL", struct.pack(">II", 5, 0)), png_chunk(b"acTL", struct.pack(">II", frames, 0))
+    )
 
 
 def gif_of_size(width: int, height: int, frames: int = 1) -> bytes:
@@ -408,7 +429,10 @@ def npy_of(shape: tuple, descr: str = "<f4", content: bytes = b"") -> bytes:
 
 def hostile_weights() -> list[bytes]:
     bomb = npy_of((2**29,), "<f4", bytes(2**31))
-    return [archive_of([("000.npy", each)]) for each in (npy_of((10**12,)), npy_of((2**40, 2**40)), npy_of((3,), "|O", b"..."), bomb)]
+    return [
+        archive_of([("000.npy", each)])
+        for each in (npy_of((10**12,)), npy_of((2**40, 2**40)), npy_of((3,), "|O", b"..."), bomb)
+    ]
 
 
 def model_file() -> bytes:
@@ -424,7 +448,10 @@ def hostile_models() -> list[bytes]:
 
     found = []
     layer = keras.layers.Lambda(lambda x: x + 1)
-    for model in (keras.Sequential([keras.Input((3,)), layer]), keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])):
+    for model in (
+        keras.Sequential([keras.Input((3,)), layer]),
+        keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]),
+    ):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
             model.save(path)
@@ -432,7 +459,12 @@ def hostile_models() -> list[bytes]:
     with zipfile.ZipFile(io.BytesIO(model_file())) as archive:
         stored = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(stored["config.json"])
-    for module, name in (("os", "system"), ("subprocess", "Popen"), ("builtins", "eval"), ("vidgen_tf.clips", "write_clip")):
+    for module, name in (
+        ("os", "system"),
+        ("subprocess", "Popen"),
+        ("builtins", "eval"),
+        ("vidgen_tf.clips", "write_clip"),
+    ):
         told = config | {"module": module, "class_name": name, "registered_name": name}
         found.append(archive_of([*(stored | {"config.json": json.dumps(told).encode()}).items()]))
     for name in ("model.weights.h5", "config.json"):
@@ -441,7 +473,10 @@ def hostile_models() -> list[bytes]:
 
 
 def card() -> bytes:
-    recipe = {"family": "DenseFrameGenerator", "config": {"clip_shape": [2, 4, 4, 1], "latent_size": 3, "hidden": [4, 5]}}
+    recipe = {
+        "family": "DenseFrameGenerator",
+        "config": {"clip_shape": [2, 4, 4, 1], "latent_size": 3, "hidden": [4, 5]},
+    }
     import hashlib
 
     return json.dumps({"recipe": recipe, "record": {"sha256": hashlib.sha256(weights()).hexdigest()}}).encode()
@@ -540,7 +575,7 @@ def verdict(kind: Kind, path: Path) -> tuple[str, str]:
             kind.read(path)
     except (ValueError, OSError) as refusal:
         text = str(refusal)
-        named = path.name in text or path.parent.name in text
+        named = path.stem in text or path.parent.name in text
         fine = named and "\n" not in text and 15 < len(text) < 300 and type(refusal).__module__ == "builtins"
         return ("refused" if fine else "failed"), f"{type(refusal).__name__}: {text}"
     except BaseException as error:
@@ -643,12 +678,15 @@ def run(names: list[str], inputs: int, seed: int = 0, keep: Path = Path("out/fuz
     """Reads about so many inputs in all, by the shares of the kinds, and prints a table."""
     total = sum(KINDS[name].share for name in names)
     rows = {}
-    print(f"{'kind':14}{'inputs':>8}{'accepted':>10}{'refused':>9}{'failed':>8}{'slowest':>10}{'memory':>10}", flush=True)
+    print(
+        f"{'kind':14}{'inputs':>8}{'accepted':>10}{'refused':>9}{'failed':>8}{'slowest':>10}{'memory':>10}", flush=True
+    )
     for name in names:
         row = rows[name] = watched(name, round(inputs * KINDS[name].share / total), seed, keep)
         counts = [row.counts[found] for found in ("accepted", "refused", "failed")]
         print(
-            f"{name:14}{sum(counts):8}{counts[0]:10}{counts[1]:9}{counts[2]:8}{row.slowest:8.2f} s{row.most:6.0f} MiB", flush=True
+            f"{name:14}{sum(counts):8}{counts[0]:10}{counts[1]:9}{counts[2]:8}{row.slowest:8.2f} s{row.most:6.0f} MiB",
+            flush=True,
         )
         for number, text in row.failures[:5]:
             print(f"    {name} {number}: {text[:300]}", flush=True)

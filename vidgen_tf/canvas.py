@@ -105,12 +105,8 @@ def sketch_panel(studio: Studio, read: Callable[[np.ndarray], np.ndarray], tell:
         if picture is None:
             return None
         region = np.asarray(read(picture))
-        if (
-            region.dtype.kind not in "biuf"
-            or region.ndim != 2
-            or not region.size
-            or not (region.min() >= 0 and region.max() <= 1)
-        ):  # NaN is neither
+        flat = region.ndim == 2 and region.size and region.dtype.kind in "biuf"
+        if not flat or not (region.min() >= 0 and region.max() <= 1):  # NaN is neither
             raise ValueError(
                 f"The region that was read has shape {region.shape}, but (side, side) with numbers from 0 to 1 was expected."
             )

@@ -45,11 +45,8 @@ class Denoiser(keras.Model):
     def __init__(self, width=32, depth=4, reach=2, passes=2, seed=0, **kwargs):
         super().__init__(**kwargs)
         self.width, self.depth = check_count(width, "width"), check_count(depth, "depth")
-        self.reach, self.passes, self.seed = (
-            check_count(reach, "reach"),
-            check_count(passes, "passes"),
-            check_seed(seed),
-        )
+        self.reach, self.passes = check_count(reach, "reach"), check_count(passes, "passes")
+        self.seed = check_seed(seed)
         random = keras.random.SeedGenerator(self.seed % 2**31)
         start = keras.initializers.HeNormal(random)
         x = inputs = keras.Input((None, None, 3 + FEATURES))
@@ -133,14 +130,9 @@ class Denoiser(keras.Model):
         light, features, more = (
             as_array(values, name) for values, name in ((light, "light"), (features, "features"), (more, "more"))
         )
-        wanted = (*light.shape[:3], FEATURES)
-        if (
-            light.ndim != 4
-            or 0 in light.shape
-            or light.shape[3] != 3
-            or features.shape != wanted
-            or more.shape != light.shape
-        ):
+        shape = light.shape
+        fits = len(shape) == 4 and 0 not in shape and shape[3] == 3
+        if not fits or features.shape != (*shape[:3], FEATURES) or more.shape != shape:
             raise ValueError(
                 f"light {light.shape}, features {features.shape} and more {more.shape} came, but (pictures, height, width, 3), "
                 f"(…, {FEATURES}) and (…, 3) of the same pictures, at least one, were expected."

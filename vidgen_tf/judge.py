@@ -56,11 +56,8 @@ class Judge(HasPreset, keras.Model):
                 "count, color, present, position, pixels and loss are taken."
             )
         self.labels = {name: check_count(classes, f"labels[{name!r}]") for name, classes in labels.items()}
-        self.colors, self.feature_size, self.width = (
-            check_count(colors, "colors", least=2),
-            check_count(feature_size, "feature_size"),
-            check_count(width, "width"),
-        )
+        self.colors, self.width = check_count(colors, "colors", least=2), check_count(width, "width")
+        self.feature_size = check_count(feature_size, "feature_size")
         unknown = sorted(set(label_weights or {}) - set(self.labels))
         if unknown:
             raise ValueError(f"label_weights names {unknown}, but the labels are {list(self.labels)}.")

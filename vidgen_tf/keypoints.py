@@ -33,9 +33,7 @@ from vidgen_tf.quiet import keras, tf
 
 PART = 8  # one of so many pixels is asked for in training
 PLAIN = 0.05  # how often pixels of plain ground are asked for, where those near a thing have its contrast
-POSITION = (
-    3.0  # deviation of positions in latents, where that of all else is 1: where things go is what clips are about
-)
+POSITION = 3.0  # deviation of positions in latents, that of all else is 1: where things go is what clips are about
 HEAT = 4.0  # sharpness of the heat maps
 WARM = 1500  # steps of training after which presence has its full price
 REACH = 32.0  # how fast a thing fades with the squared distance, in halves of a frame, unless its field objects

@@ -545,12 +545,8 @@ def _check_features(real, generated, neighbors: int = 1) -> tuple[np.ndarray, np
     check_count(neighbors, "neighbors")
     real, generated = as_array(real, "real"), as_array(generated, "generated")
     for name, features in (("real", real), ("generated", generated)):
-        if (
-            features.ndim != 2
-            or features.shape[1:] != real.shape[1:]
-            or len(features) <= neighbors
-            or not features.size
-        ):
+        table = features.ndim == 2 and features.shape[1:] == real.shape[1:]
+        if not table or len(features) <= neighbors or not features.size:
             raise ValueError(
                 f"{name} has shape {features.shape}, but features (count, {real.shape[-1] if real.ndim == 2 else 'size'}) "
                 f"of more than {neighbors} clips were expected."

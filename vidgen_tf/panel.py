@@ -109,9 +109,8 @@ class Studio:
             raise ValueError(f"prompt is {prompt!r:.60}, but a sentence, or its beginning, was expected.")
         words = prompt.lower().split()
         begun = words.pop() if words and not prompt.endswith(" ") else ""
-        known = (
-            self._next.get(words[-1] if words else "", {}) if self._next else dict.fromkeys(self.model.vocabulary.known)
-        )
+        last = words[-1] if words else ""
+        known = self._next.get(last, {}) if self._next else dict.fromkeys(self.model.vocabulary.known)
         return [" ".join([*words, word]) for word in known if word.startswith(begun)][:most]
 
     def make(

@@ -159,9 +159,8 @@ def surface_at(scene: dict, point, time, thing):
     height = tf.reduce_sum(normals * away[:, None], axis=0) - there("solid_offsets", solid)
     chosen = tf.one_hot(tf.argmax(height, axis=0), 6, axis=0)
     of_solid = tf.reduce_sum(normals * chosen, axis=1)
-    on_solid = (
-        tf.reduce_sum(there("solid_turn", solid) * away[:, None], axis=0) * 0.9995
-    )  # a face is no edge of squares
+    # A face is no edge of squares.
+    on_solid = tf.reduce_sum(there("solid_turn", solid) * away[:, None], axis=0) * 0.9995
     away = point - there("sheet_position", sheet)
     on_sheet = tf.stack(
         [dot(away, there("sheet_side", sheet)), dot(away, there("sheet_other", sheet)), 0 * point[0] + 1e-3]

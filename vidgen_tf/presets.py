@@ -20,16 +20,16 @@ import platform
 import shutil
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
-from vidgen_tf.clips import check_count, whole_or_absent
+from vidgen_tf.clips import check_count, reason_of, whole_or_absent
 from vidgen_tf.metrics import frechet_distance, frozen, intersection_over_union, psnr, warping_error
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.video_model import known_frames
 
 FOLDER = Path(__file__).parent / "presets"
 
@@ -43,12 +43,17 @@ def card(name: str) -> dict:
     """Recipe and record of a preset as a dictionary.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or a damaged card.
     """
     if name not in names():
         known = textwrap.shorten(", ".join(names()), 160, placeholder=" … (python -m vidgen_tf list names them all)")
         raise ValueError(f"There is no preset {name!r:.60}; known: {known}.")
-    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    try:
+        found = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+        found["recipe"]["config"].items(), found["record"].items()
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise ValueError(f"{name}.json is damaged: it holds no recipe and record; get the file anew.") from None
+    return found
 
 
 def build(recipe: dict) -> keras.Model:
@@ -57,18 +62,24 @@ def build(recipe: dict) -> keras.Model:
 
     is_preset = lambda value: isinstance(value, dict) and set(value) == {"preset"}  # noqa: E731
     config = {name: load(value["preset"]) if is_preset(value) else value for name, value in recipe["config"].items()}
-    return getattr(vidgen_tf, recipe["family"])(**config)
+    family = getattr(vidgen_tf, str(recipe.get("family")), None)
+    if not (isinstance(family, type) and issubclass(family, keras.Model)):
+        raise ValueError(f"The family is {recipe.get('family')!r:.60}, but the name of a kind of model was expected.")
+    return family(**config)
 
 
 def load(name: str) -> keras.Model:
     """The trained model of a preset.
 
     Raises:
-        ValueError: for an unknown name, or weights whose hash is not the one on the card.
+        ValueError: for an unknown name, a recipe that does not work, or weights whose hash is not the one on the card.
     """
     record = card(name)
-    model = build(record["recipe"])
-    set_weights(model, FOLDER / f"{name}.npz", record["record"]["sha256"])
+    try:
+        model = build(record["recipe"])
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"{name}.json has a recipe that does not work: {error!s:.150}") from None
+    set_weights(model, FOLDER / f"{name}.npz", record["record"].get("sha256") or "none")
     return model
 
 
@@ -84,9 +95,11 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
         raise ValueError(f"{path.name} is damaged: its hash is not the one on its card; get the file anew.")
     try:
         with np.load(path, allow_pickle=False) as file:
-            weights = [file[f"{index:03d}"] for index in range(len(file.files))]
+            if sum(part.file_size for part in file.zip.infolist()) > 8 * model.count_params() + 1000 * len(file.files):
+                raise ValueError("it unfolds to more than the model holds")
+            weights = [np.asarray(file[f"{index:03d}"]) for index in range(len(file.files))]
     except Exception as error:  # on broken files zipfile, zlib and NumPy raise nearly everything
-        raise ValueError(f"{path.name} is no file of weights ({error}).") from None
+        raise ValueError(f"{path.name} is no file of weights ({reason_of(error)}).") from None
     if not all(weight.dtype.kind == "f" and np.isfinite(weight).all() for weight in weights):
         raise ValueError(f"{path.name} holds values that are no finite numbers, so it has no weights to use.")
     if [weight.shape for weight in weights] != [tuple(weight.shape) for weight in model.preset_weights]:
@@ -99,16 +112,14 @@ def _fixed(world, recipe: dict, part: str) -> tf.data.Dataset:
     order by chance, again and again."""
     sample = world.sample(*recipe[part])
     clips, asked = sample.clips, _asked(sample, recipe)
-    order = (
-        tf.data.Dataset.range(len(clips)).shuffle(len(clips), seed=recipe["seed"]).repeat().batch(recipe["batch_size"])
-    )
+    order = tf.data.Dataset.range(len(clips)).shuffle(len(clips), seed=recipe["seed"]).repeat()
 
     def look_up(numbers):
         found = tf.numpy_function(clips.__getitem__, [numbers], tf.float32)
         found = tf.ensure_shape(found, (None, *clips.shape[1:]))
         return found if asked is None else (found, tf.gather(asked, numbers))
 
-    return order.map(look_up).prefetch(2)
+    return order.batch(recipe["batch_size"]).map(look_up).prefetch(2)
 
 
 def _asked(sample, recipe: dict):
@@ -169,7 +180,8 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
 def _continued(model: keras.Model, world, recipe: dict, seed: int) -> dict[str, float]:
     sample = world.sample(recipe["test_known"], seed)
     asked = _asked(sample, recipe)
-    first = known_frames(model.clip_shape, [0])
+    first = np.zeros(model.clip_shape[:3], bool)
+    first[0] = True
     clips = model.generate(len(sample.clips), asked, seed=seed, known=sample.clips, mask=first)
     found = world.scores(clips, () if asked is None else asked)
     found["psnr"] = psnr(sample.clips[:, 1:], clips[:, 1:]).mean()
@@ -224,6 +236,21 @@ def stages_of(recipe: dict, steps: int) -> list[tuple[dict, int]]:
     return [(part, share) for part, share in zip(parts, shares, strict=True) if share]
 
 
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    """One process after the other, so that card and weights fit; the sign of one that was killed counts for half a minute."""
+    sign = folder / f".{name}.writing"
+    for _ in range(300):
+        with suppress(FileExistsError):
+            sign.mkdir()
+            break
+        time.sleep(0.1)
+    try:
+        yield
+    finally:
+        shutil.rmtree(sign, ignore_errors=True)
+
+
 def train(
     name: str, folder: Path, *, steps: int | None = None, verbose: int = 2, callbacks: Sequence = ()
 ) -> keras.Model:
@@ -264,9 +291,8 @@ def train(
             data = _fixed(world, part, "train_on")
         else:
             data = world.dataset(part["batch_size"], part["seed"] + 10 * number, **part["data"])
-        held = [
-            weight for weight in model.trainable_variables if any(word in weight.path for word in part.get("hold", ()))
-        ]
+        words = part.get("hold", ())
+        held = [weight for weight in model.trainable_variables if any(word in weight.path for word in words)]
         for weight in held:
             weight.trainable = False
         model.compile(optimizer_of(part, share))
@@ -279,9 +305,7 @@ def train(
     minutes = (time.perf_counter() - started) / 60
     halves = [weight.numpy().astype(np.float16) for weight in model.preset_weights]
     model = build(recipe) if "precision" in recipe else model
-    model.set_preset_weights(
-        [half.astype(np.float32) for half in halves]
-    )  # the scores are those of the rounded weights
+    model.set_preset_weights([half.astype(np.float32) for half in halves])  # which the scores are of
     file = io.BytesIO()
     np.savez_compressed(file, **{f"{index:03d}": half for index, half in enumerate(halves)})
     record = {
@@ -294,7 +318,8 @@ def train(
         "scores": {key: float(f"{value:.4g}") for key, value in scores_of(model, recipe).items()},
         "sha256": hashlib.sha256(file.getvalue()).hexdigest(),
     }
-    with whole_or_absent(folder / f"{name}.npz") as weights, whole_or_absent(folder / f"{name}.json") as text:
+    card_file, weight_file = folder / f"{name}.json", folder / f"{name}.npz"
+    with _alone(folder, name), whole_or_absent(weight_file) as weights, whole_or_absent(card_file) as text:
         weights.write_bytes(file.getvalue())
         text.write_text(json.dumps({"recipe": recipe, "record": record}, indent=2) + "\n", encoding="utf-8")
     return model

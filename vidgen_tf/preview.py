@@ -59,10 +59,7 @@ class Picture:
 
 
 def filmstrip(
-    clips: np.ndarray,
-    frames: int = 10,
-    captions: Sequence[str] | None = None,
-    titles: Sequence[str] | None = None,
+    clips: np.ndarray, frames: int = 10, captions: Sequence[str] | None = None, titles: Sequence[str] | None = None
 ) -> Picture:
     """Frames at equal steps in time, from left to right, titled `Frame i`; one row a clip.
 
@@ -240,9 +237,8 @@ def _batch(clips: np.ndarray) -> np.ndarray:
 def _captions(captions: Sequence[str] | None, count: int) -> list[str] | None:
     if captions is None:
         return None
-    captions = (
-        list(captions) if isinstance(captions, (Sequence, np.ndarray)) and not isinstance(captions, str) else [captions]
-    )
+    several = isinstance(captions, (Sequence, np.ndarray)) and not isinstance(captions, str)
+    captions = list(captions) if several else [captions]
     if len(captions) != count:
         raise ValueError(f"{len(captions)} captions came for {count} clips, but one a clip was expected.")
     return [_plain(caption) for caption in captions]

@@ -19,9 +19,7 @@ import numpy as np
 from vidgen_tf.clips import as_array, check_count, check_number
 
 STEP = 1 / 1000  # seconds, at most
-SLOW = (
-    0.15  # metres per second: what touches more slowly does not bounce (unless nothing is lost), or it would never rest
-)
+SLOW = 0.15  # metres per second: what touches more slowly does not bounce (unless nothing is lost), so that it rests
 SLOP = 1e-3  # metres that resting balls may sink in
 SWEEPS = 10  # over all contacts in one step
 INERTIA = 0.4
@@ -141,11 +139,8 @@ class _Balls:
         if not isinstance(walls, (tuple, list, np.ndarray)):
             raise ValueError(f"walls is {walls!r:.60}, but rows (x, y, z, offset), or () for none, were expected.")
         walls = np.zeros((0, 4)) if len(walls) == 0 else as_array(walls, "walls").astype(np.float64)
-        if (
-            walls.ndim != 2
-            or walls.shape[1] != 4
-            or not np.allclose(np.linalg.norm(walls[:, :3], axis=1), 1, atol=1e-6)
-        ):
+        fits = walls.ndim == 2 and walls.shape[1] == 4
+        if not fits or not np.allclose(np.linalg.norm(walls[:, :3], axis=1), 1, atol=1e-6):
             raise ValueError(
                 f"walls is {walls.tolist()!r:.80}, but rows (x, y, z, offset) with a normal of length 1 were expected."
             )

@@ -199,11 +199,8 @@ class PictureFeatures(HasPreset, keras.Model):
             )
         if not isinstance(x, tf.data.Dataset):
             picture = as_array(truth["picture"], "the truth's picture")
-            if (
-                picture.shape != (len(x),)
-                or picture.dtype.kind not in "iu"
-                or not np.isin(picture, range(self.pictures)).all()
-            ):
+            known = picture.dtype.kind in "iu" and np.isin(picture, range(self.pictures)).all()
+            if picture.shape != (len(x),) or not known:
                 raise ValueError(
                     f"the truth's picture has shape {picture.shape}, but a whole number from 0 to {self.pictures - 1} for each clip "
                     "was expected."

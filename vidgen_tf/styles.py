@@ -127,9 +127,8 @@ def _halftone(size, dice, colors):
     for ink, angle in ((1, 0.26), (2, 1.05)):
         x = (places * np.cos(angle) + places[:, None] * np.sin(angle)) * np.pi / 5
         y = (places[:, None] * np.cos(angle) - places * np.sin(angle)) * np.pi / 5
-        screen = (
-            np.cos(x) * np.cos(y) + 0.9 * np.tanh(_clouds(size, dice, 26))
-        ) * 3  # where it is above 0, there is ink
+        # Where it is above 0, there is ink.
+        screen = (np.cos(x) * np.cos(y) + 0.9 * np.tanh(_clouds(size, dice, 26))) * 3
         share = 1 / (1 + np.exp(-2 * screen))[..., None]
         sheet = sheet * (1 - share + share * colors[ink] / 255)
     return sheet

@@ -18,15 +18,18 @@ Everything else is Keras's own: `compile`, `fit`, `evaluate`, `save`. Data is `c
 Then add the family to the list in `tests/test_families.py` and write its lesson.
 """
 
+import os
+import zipfile
 from collections.abc import Sequence
 from contextlib import contextmanager
 
 import numpy as np
 
-from vidgen_tf.clips import as_array, check_clips, check_count, check_seed, check_values
+from vidgen_tf.clips import as_array, check_clips, check_count, check_path, check_seed, check_values, reason_of
 from vidgen_tf.quiet import keras, tf
 
 BATCH = 64  # clips that go through a network at once outside of training
+UNFOLDED = 20  # times the size of its file that a model may take; weights as Keras writes them are not even zipped
 
 
 class HasPreset:
@@ -41,6 +44,30 @@ class HasPreset:
         """Takes the weights of a preset, in the order of `preset_weights`."""
         for variable, weight in zip(self.preset_weights, weights, strict=True):
             variable.assign(weight)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike):
+        """A model that `save` wrote to a file; nothing that the file holds is executed, and only classes of the kit are made.
+
+        Raises:
+            FileNotFoundError: where there is no such file.
+            ValueError: for a file that is damaged, unfolds to far more than it should, or holds code or another model.
+        """
+        path = check_path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no file {path}; check the name.")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if sum(part.file_size for part in archive.infolist()) > UNFOLDED * path.stat().st_size:
+                    raise ValueError(f"it unfolds to more than {UNFOLDED} times its size")
+            model = keras.saving.load_model(path, safe_mode=True)
+        except Exception as error:  # on broken files Keras, zipfile and h5py raise nearly everything
+            raise ValueError(
+                f"{path} holds no model of the kit, whole and without code ({reason_of(error)})."
+            ) from None
+        if not isinstance(model, cls):
+            raise ValueError(f"{path} holds a {type(model).__name__}, not a {cls.__name__}.")
+        return model
 
 
 class VideoModel(HasPreset, keras.Model):
@@ -343,11 +370,8 @@ def known_frames(clip_shape: tuple[int, int, int, int], frames: Sequence[int]) -
         raise ValueError(f"frames is {frames!r:.60}, but a list of numbers of frames was expected, such as [0, -1].")
     mask = np.zeros(clip_shape[:3], bool)
     for frame in frames:
-        if (
-            isinstance(frame, bool)
-            or not isinstance(frame, (int, np.integer))
-            or not -clip_shape[0] <= frame < clip_shape[0]
-        ):
+        whole = isinstance(frame, (int, np.integer)) and not isinstance(frame, bool)
+        if not whole or not -clip_shape[0] <= frame < clip_shape[0]:
             raise ValueError(f"frames holds {frame!r}, but numbers of a clip's {clip_shape[0]} frames were expected.")
         mask[frame] = True
     return mask

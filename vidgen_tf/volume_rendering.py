@@ -39,13 +39,12 @@ def render_volume(
         ValueError: for other shapes or numbers.
     """
     density, colors, turns = as_array(density, "density"), as_array(colors, "colors"), as_array(turns, "turns")
-    fits = (
-        density.ndim == 3
-        and colors.shape == (*density.shape, 3)
-        and turns.ndim == 1
-        and 0 not in (*density.shape, *turns.shape)
-    )
-    if not fits or not (np.isfinite(density).all() and (density >= 0).all() and (abs(colors) <= 1).all()):
+    fits = density.ndim == 3 and colors.shape == (*density.shape, 3) and turns.ndim == 1
+    if (
+        not fits
+        or not density.size * turns.size
+        or not (np.isfinite(density).all() and (density >= 0).all() and (abs(colors) <= 1).all())
+    ):
         raise ValueError(
             f"density {density.shape}, colors {colors.shape} and turns {turns.shape} came, but (slices, height, width) from 0, "
             "(slices, height, width, 3) from -1 to 1, and (time,) were expected."

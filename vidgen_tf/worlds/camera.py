@@ -33,10 +33,7 @@ PHOTOGRAPHS = {  # name: file in scikit-image; CC0, public domain, or without kn
     "bricks": "brick.png",
 }
 ZOOM, TURN = 0.015, 0.02  # deviations of the change in a frame: of the logarithm of the size; in radians
-NEAR, FAR = (
-    0.55,
-    1.1,
-)  # pixels of the picture for one of the frame, at the first frame; a picture is twice as wide as a frame
+NEAR, FAR = 0.55, 1.1  # pixels of the picture for one of the first frame; a picture is twice as wide as a frame
 
 
 class MovingCamera(World):

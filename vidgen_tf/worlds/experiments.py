@@ -386,10 +386,8 @@ def oscillation_of(series: np.ndarray, seconds: float = SECONDS, damped: bool = 
     seconds = check_number(seconds, "seconds")
     series, times = series.astype(float), seconds * np.arange(series.shape[1])
     least, most = 3 * seconds, 4 * times[-1]
-    rates, decays = (
-        2 * np.pi / np.geomspace(least, most, 240),
-        np.linspace(0, 3 / times[-1], 16) if damped else np.zeros(1),
-    )
+    rates = 2 * np.pi / np.geomspace(least, most, 240)
+    decays = np.linspace(0, 3 / times[-1], 16) if damped else np.zeros(1)
     rate, decay = (values.ravel() for values in np.meshgrid(rates, decays))
     basis = np.linalg.qr(waves(rate, decay, times))[0]  # (grid, frames, 3), columns of length 1
     fits = np.sum(np.einsum("gtk,nt->ngk", basis, series, optimize=True) ** 2, axis=-1).argmax(axis=1)

@@ -215,9 +215,8 @@ class Faces(World):
         count, time, size = *acts.shape[:2], self.clip_shape[1]
         each = np.repeat(identity, time, axis=0).astype(np.float32)  # one row for each frame
         tint, shade, length, wide, dye = (each[:, column, None, None] for column in range(5))
-        smile, brow, tilt, gaze, turn, nod, opening = (
-            acts.reshape(-1, 7).astype(np.float32)[:, column, None, None] for column in range(7)
-        )
+        columns = acts.reshape(-1, 7).astype(np.float32).T
+        smile, brow, tilt, gaze, turn, nod, opening = columns[..., None, None]
         skin, hair, shirt = _between(SKIN, tint), _between(HAIR, shade), _between(SHIRT, dye)  # (3, rows, 1, 1)
         x = ((np.arange(size, dtype=np.float32) + 0.5) * 2 / size - 1)[None, None]  # from -1 to 1, as all lengths here
         whole, pixel = x.reshape(1, -1, 1), 2 / size

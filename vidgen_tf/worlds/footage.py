@@ -114,12 +114,8 @@ class Footage(World):
         if str(name) in SOURCES:
             source = SOURCES[str(name)]
             whole, train = _read_source(source, size), source.train
-            self.fps, self.caption, self.licence, self.credit = (
-                source.fps,
-                source.caption,
-                source.licence,
-                source.credit,
-            )
+            self.fps, self.caption = source.fps, source.caption
+            self.licence, self.credit = source.licence, source.credit
         elif check_path(name).exists():
             whole = read_clip(name, size=size)
             train = max(1, round(0.75 * len(whole)))
