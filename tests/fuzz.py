@@ -276,6 +276,19 @@ def read_idx(path: Path) -> None:
     vg.check_clips(vg.MovingPictures(path, frames=3, part="all").sample(1, 0).clips)
 
 
+def read_trial(path: Path) -> None:
+    """What the watch must notice, so that it can be tested itself: a crash, a hang, and a gluttony."""
+    match path.read_bytes():
+        case b"crash":
+            os.abort()
+        case b"hang":
+            time.sleep(600)
+        case b"gluttony":
+            np.ones((MEBIBYTES + 64) * 2**17)
+        case b"refuse":
+            raise ValueError("trial is refused, as it should be")
+
+
 def small_model():
     import vidgen_tf as vg
 
@@ -530,8 +543,12 @@ KINDS = {
     ),
     "weights": Kind("weights.npz", read_weights, lambda: [weights()], 0.14, hostile_weights, broken_zip, slow=True),
     "card": Kind("small.json", read_card, lambda: [card()], 0.03, hostile_cards, broken_json, slow=True),
+    "trial": Kind("trial", read_trial, lambda: [b"whole"], 0, lambda: [b"whole", b"crash", b"hang", b"gluttony", b"refuse"]),
     "model": Kind("model.keras", read_model, lambda: [model_file()], 0.03, hostile_models, broken_zip, slow=True),
 }  # fmt: skip
+
+
+ALL = [name for name, kind in KINDS.items() if kind.share]
 
 
 def input_of(kind: Kind, number: int, seed: int) -> bytes:
@@ -597,6 +614,7 @@ def read_all(name: str, first: int, last: int, seed: int, folder: Path) -> None:
         (folder / "small.npz").write_bytes(weights())
     assert verdict(kind, path)[0] == "accepted", verdict(kind, path)  # and all is imported
     limit_memory()
+    answers.write("\n")
     for number in range(first, last):
         path.write_bytes(input_of(kind, number, seed))
         before, started = peak(start=True), time.perf_counter()
@@ -620,17 +638,17 @@ class Row:
     failures: list = field(default_factory=list)
 
 
-def watched(name: str, inputs: int, seed: int, keep: Path) -> Row:
-    """Lets children read so many inputs of a kind; a new one starts where one has died."""
-    row, number = Row(), 0
-    while number < inputs:
+def watched(name: str, first: int, last: int, seed: int, keep: Path) -> Row:
+    """Lets children read the inputs of a kind from `first` to before `last`; a new one starts where one has died."""
+    row, number = Row(), first
+    while number < last:
         with tempfile.TemporaryDirectory(prefix="fuzz.") as folder:
-            command = [sys.executable, __file__, "--child", name, str(number), str(inputs), str(seed), folder]
-            noise = tempfile.TemporaryFile()  # noqa: SIM115
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=noise, text=True)
+            command = [sys.executable, __file__, "--child", name, str(number), str(last), str(seed), folder]
+            told = tempfile.TemporaryFile()  # noqa: SIM115
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told, text=True)
             lines = _lines(child)
             patience = SECONDS * 4  # it starts
-            while number < inputs:
+            while number < last:
                 try:
                     line = lines.get(timeout=patience)
                 except queue.Empty:
@@ -639,12 +657,14 @@ def watched(name: str, inputs: int, seed: int, keep: Path) -> Row:
                 else:
                     happened = "the process died"
                 patience = SECONDS
+                if line == "\n":
+                    continue
                 if line:
                     number, found, seconds, taken, text = json.loads(line)
                 else:
                     child.wait()
-                    noise.seek(0)
-                    tail = noise.read().decode(errors="replace").strip().splitlines()[-1:]
+                    told.seek(0)
+                    tail = told.read().decode(errors="replace").strip().splitlines()[-1:]
                     found, seconds, taken, text = "failed", 0.0, 0.0, f"{happened} ({child.returncode}) {tail}"
                 row.counts[found] += 1
                 row.slowest, row.most = max(row.slowest, seconds), max(row.most, taken)
@@ -674,15 +694,15 @@ def _lines(child: subprocess.Popen) -> queue.Queue:
     return lines
 
 
-def run(names: list[str], inputs: int, seed: int = 0, keep: Path = Path("out/fuzz")) -> dict[str, Row]:
-    """Reads about so many inputs in all, by the shares of the kinds, and prints a table."""
+def run(names: list[str], inputs: int, seed: int = 0, keep: Path = Path("out/fuzz"), first: int = 0) -> dict[str, Row]:
+    """Reads about so many inputs in all, by the shares of the kinds, from number `first` on, and prints a table."""
     total = sum(KINDS[name].share for name in names)
     rows = {}
     print(
         f"{'kind':14}{'inputs':>8}{'accepted':>10}{'refused':>9}{'failed':>8}{'slowest':>10}{'memory':>10}", flush=True
     )
     for name in names:
-        row = rows[name] = watched(name, round(inputs * KINDS[name].share / total), seed, keep)
+        row = rows[name] = watched(name, first, first + round(inputs * KINDS[name].share / total), seed, keep)
         counts = [row.counts[found] for found in ("accepted", "refused", "failed")]
         print(
             f"{name:14}{sum(counts):8}{counts[0]:10}{counts[1]:9}{counts[2]:8}{row.slowest:8.2f} s{row.most:6.0f} MiB",
@@ -709,7 +729,7 @@ def main(arguments: list[str]) -> int:
     if unknown := [name for name in chosen.kinds if name not in KINDS]:
         parser.error(f"there is no kind {unknown[0]!r}; known: {', '.join(KINDS)}")
     shutil.rmtree("out/fuzz", ignore_errors=True)
-    rows = run(chosen.kinds or list(KINDS), chosen.inputs, chosen.seed)
+    rows = run(chosen.kinds or ALL, chosen.inputs, chosen.seed)
     return int(any(row.failures for row in rows.values()))
 
 

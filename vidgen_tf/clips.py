@@ -101,7 +101,7 @@ def check_values(shape: tuple[int, ...], name: str) -> None:
 def check_path(path: str | os.PathLike) -> Path:
     """The path as a Path, if it can be one and stands for no pipe or device; else ValueError."""
     if not isinstance(path, (str, os.PathLike)) or not str(path) or not _can_be(str(path)):
-        raise ValueError(f"the path is {path!r:.60}, but the name of a file or folder was expected.")
+        raise ValueError(f"the path is {str(path)!r:.200}, but the name of a file or folder was expected.")
     return Path(path)
 
 
