@@ -207,6 +207,19 @@ def test_a_playlist_opens_no_other_file_not_itself_and_no_network(tmp_path):
         assert time.perf_counter() - started < 30  # the live one used to be waited for without end
 
 
+def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path):
+    write_clip(tmp_path / "mine.png", steps(2))
+    write_clip(tmp_path / "mine", steps(2))
+    before = tree(tmp_path)
+    for name in ("mine.png", "mine"):
+        link = tmp_path / f"link.{name}".removesuffix(".mine")
+        link.symlink_to(tmp_path / name)
+        write_clip(link, steps(5))
+        assert not link.is_symlink()
+        assert len(read_clip(link)) == 5
+    assert {name: content for name, content in tree(tmp_path).items() if name.startswith("mine")} == before
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     (tmp_path / "some").mkdir()
@@ -279,7 +292,7 @@ def test_who_is_killed_leaves_the_old_file_or_the_new_one(tmp_path, ending):
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no such signal here")
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_ctrl_c_at_any_moment_leaves_a_whole_clip_and_no_rubbish(tmp_path, ending):
+def test_ctrl_c_at_any_moment_leaves_a_whole_clip(tmp_path, ending):
     path = tmp_path / f"clip{ending}"
     write_clip(path, steps(2) / 20 - np.float32(0.95))
     for delay in (0.0, 0.03, 0.1):
