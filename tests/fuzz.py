@@ -6,13 +6,15 @@ the lie is believed. A child process reads one after the other; this one watches
 
     accepted   where the reader gives what it promises,
     refused    where it raises ValueError or OSError with one sentence that names the file,
-    failed     otherwise: another error, a crash, no answer for `SECONDS`, or more than `MEBIBYTES` of memory.
+    failed     otherwise: another error, a crash, no answer, more than `SECONDS` of processor time or `MEBIBYTES` of memory.
 
 What failed is kept in `out/fuzz` with its number: the same number and seed make the same input again.
 """
 
 import argparse
+import contextlib
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -33,9 +35,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
-SECONDS = 60  # without an answer; nothing here should take one, but the machine may do other work
+import vidgen_tf as vg
+
+SECONDS = 60  # of processor time that an input may take
+PATIENCE = 300  # seconds without an answer, after which a child is taken for dead; the machine may do other work
 MEBIBYTES = 2048  # of memory that an input may take beside what the child had before: as much as the largest clip
 NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)  # what lies about sizes like to say
 CLIP = (5, 20, 24, 3)
@@ -45,9 +50,6 @@ def noise(*shape: int) -> np.ndarray:
     """Pixels by chance as a clip or a batch, the same ones every time."""
     levels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     return levels.astype(np.float32) / np.float32(127.5) - 1
-
-
-# ---------------------------------------------------------------------------------------------- how files are broken
 
 
 def broken(data: bytes, dice: np.random.Generator) -> bytes:
@@ -212,9 +214,6 @@ def broken_gzip(data: bytes, dice: np.random.Generator) -> bytes:
     return broken(data, dice) if dice.random() < 0.5 else gzip.compress(broken(gzip.decompress(data), dice), 1)
 
 
-# ------------------------------------------------------------------------------------------------- what is read
-
-
 @dataclass(frozen=True)
 class Kind:
     """A kind of file.
@@ -241,26 +240,18 @@ class Kind:
 
 
 def read_clip(path: Path) -> None:
-    import vidgen_tf as vg
-
-    vg.check_clips(vg.read_clip(path, 50, 16), (len(vg.read_clip(path, 50, 16)), 16, 16, 3), batch=False)
+    assert vg.check_clips(vg.read_clip(path, 50, 16), batch=False).shape[1:] == (16, 16, 3)
 
 
 def read_footage(path: Path) -> None:
-    import vidgen_tf as vg
-
     vg.check_clips(vg.Footage(path.parent, None, 16, part="all").sample(1, 0).clips)
 
 
 def read_pictures(path: Path) -> None:
-    import vidgen_tf as vg
-
     vg.check_clips(vg.Pictures(path.parent, 16, 3, part="all").clips, (1, 16, 16, 3))
 
 
 def read_drawing(path: Path) -> None:
-    import vidgen_tf as vg
-
     try:
         region = vg.region_of(path, 32)
     except ValueError as refusal:  # a picture that can be read, but is no drawing: the sentence has no need of its name
@@ -271,8 +262,6 @@ def read_drawing(path: Path) -> None:
 
 
 def read_idx(path: Path) -> None:
-    import vidgen_tf as vg
-
     vg.check_clips(vg.MovingPictures(path, frames=3, part="all").sample(1, 0).clips)
 
 
@@ -290,8 +279,6 @@ def read_trial(path: Path) -> None:
 
 
 def small_model():
-    import vidgen_tf as vg
-
     return vg.DenseFrameGenerator((2, 4, 4, 1), latent_size=3, hidden=(4, 5))
 
 
@@ -330,14 +317,9 @@ def _kept(name: str, make: Callable):
     return KEPT[name]
 
 
-# ----------------------------------------------------------------------------------------------- whole and hostile
-
-
 def written(ending: str, shape: tuple = CLIP) -> bytes:
-    from vidgen_tf.clips import write_clip
-
     with tempfile.TemporaryDirectory() as folder:
-        return write_clip(Path(folder) / f"clip{ending}", noise(*shape)).read_bytes()
+        return vg.write_clip(Path(folder) / f"clip{ending}", noise(*shape)).read_bytes()
 
 
 def video(ending: str, codec: str, sound: bool = False) -> bytes:
@@ -375,8 +357,6 @@ def flat(ending: str, side: int = 8192, **options) -> bytes:
 
 
 def drawing() -> bytes:
-    from PIL import ImageDraw
-
     file, picture = io.BytesIO(), Image.new("RGBA", (64, 64), "white")
     ImageDraw.Draw(picture).ellipse((12, 16, 48, 50), outline="black", width=3)
     picture.save(file, "PNG")
@@ -441,11 +421,13 @@ def npy_of(shape: tuple, descr: str = "<f4", content: bytes = b"") -> bytes:
 
 
 def hostile_weights() -> list[bytes]:
-    bomb = npy_of((2**29,), "<f4", bytes(2**31))
-    return [
-        archive_of([("000.npy", each)])
-        for each in (npy_of((10**12,)), npy_of((2**40, 2**40)), npy_of((3,), "|O", b"..."), bomb)
+    arrays = [
+        npy_of((10**12,)),
+        npy_of((2**40, 2**40)),
+        npy_of((3,), "|O", b"..."),
+        npy_of((2**29,), "<f4", bytes(2**31)),
     ]
+    return [archive_of([("000.npy", array)]) for array in arrays]
 
 
 def model_file() -> bytes:
@@ -460,11 +442,8 @@ def hostile_models() -> list[bytes]:
     from vidgen_tf.quiet import keras
 
     found = []
-    layer = keras.layers.Lambda(lambda x: x + 1)
-    for model in (
-        keras.Sequential([keras.Input((3,)), layer]),
-        keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]),
-    ):
+    for layer in (keras.layers.Lambda(lambda x: x + 1), keras.layers.Dense(2)):
+        model = keras.Sequential([keras.Input((3,)), layer])
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
             model.save(path)
@@ -472,12 +451,8 @@ def hostile_models() -> list[bytes]:
     with zipfile.ZipFile(io.BytesIO(model_file())) as archive:
         stored = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(stored["config.json"])
-    for module, name in (
-        ("os", "system"),
-        ("subprocess", "Popen"),
-        ("builtins", "eval"),
-        ("vidgen_tf.clips", "write_clip"),
-    ):
+    for place in ("os.system", "subprocess.Popen", "builtins.eval", "vidgen_tf.clips.write_clip"):
+        module, _, name = place.rpartition(".")
         told = config | {"module": module, "class_name": name, "registered_name": name}
         found.append(archive_of([*(stored | {"config.json": json.dumps(told).encode()}).items()]))
     for name in ("model.weights.h5", "config.json"):
@@ -486,12 +461,8 @@ def hostile_models() -> list[bytes]:
 
 
 def card() -> bytes:
-    recipe = {
-        "family": "DenseFrameGenerator",
-        "config": {"clip_shape": [2, 4, 4, 1], "latent_size": 3, "hidden": [4, 5]},
-    }
-    import hashlib
-
+    config = {"clip_shape": [2, 4, 4, 1], "latent_size": 3, "hidden": [4, 5]}
+    recipe = {"family": "DenseFrameGenerator", "config": config}
     return json.dumps({"recipe": recipe, "record": {"sha256": hashlib.sha256(weights()).hexdigest()}}).encode()
 
 
@@ -543,11 +514,9 @@ KINDS = {
     ),
     "weights": Kind("weights.npz", read_weights, lambda: [weights()], 0.14, hostile_weights, broken_zip, slow=True),
     "card": Kind("small.json", read_card, lambda: [card()], 0.03, hostile_cards, broken_json, slow=True),
-    "trial": Kind("trial", read_trial, lambda: [b"whole"], 0, lambda: [b"whole", b"crash", b"hang", b"gluttony", b"refuse"]),
     "model": Kind("model.keras", read_model, lambda: [model_file()], 0.03, hostile_models, broken_zip, slow=True),
+    "trial": Kind("trial", read_trial, lambda: [b"whole"], 0, lambda: [b"whole", b"crash", b"hang", b"gluttony", b"refuse"]),
 }  # fmt: skip
-
-
 ALL = [name for name, kind in KINDS.items() if kind.share]
 
 
@@ -575,13 +544,11 @@ def peak(start: bool = False) -> float:
 
 def limit_memory() -> None:
     """So that an input which wants everything does not take the machine with it."""
-    try:
+    with contextlib.suppress(ImportError, OSError):
         import resource
 
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + 8 * 2**30,) * 2)
-    except (ImportError, OSError):
-        pass
 
 
 def verdict(kind: Kind, path: Path) -> tuple[str, str]:
@@ -604,8 +571,7 @@ def read_all(name: str, first: int, last: int, seed: int, folder: Path) -> None:
     """Reads the inputs of a kind from `first` to before `last`; for each, a line of JSON goes to the parent."""
     kind = KINDS[name]
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for other, content in kind.beside.items():
         (folder / other).write_bytes(content)
     path = folder / kind.file
@@ -613,15 +579,16 @@ def read_all(name: str, first: int, last: int, seed: int, folder: Path) -> None:
     if name == "card":
         (folder / "small.npz").write_bytes(weights())
     assert verdict(kind, path)[0] == "accepted", verdict(kind, path)  # and all is imported
+    input_of(kind, first, seed)  # and all files are made
     limit_memory()
     answers.write("\n")
     for number in range(first, last):
         path.write_bytes(input_of(kind, number, seed))
-        before, started = peak(start=True), time.perf_counter()
+        before, started = peak(start=True), time.process_time()
         found, text = verdict(kind, path)
-        seconds, taken = time.perf_counter() - started, peak() - before
-        if taken > MEBIBYTES:
-            found, text = "failed", f"took {taken:.0f} MiB; {text}"
+        seconds, taken = time.process_time() - started, peak() - before
+        if taken > MEBIBYTES or seconds > SECONDS:
+            found, text = "failed", f"took {taken:.0f} MiB and {seconds:.0f} seconds; {text}"
         answers.write(json.dumps([number, found, seconds, taken, text]) + "\n")
 
 
@@ -647,16 +614,15 @@ def watched(name: str, first: int, last: int, seed: int, keep: Path) -> Row:
             told = tempfile.TemporaryFile()  # noqa: SIM115
             child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told, text=True)
             lines = _lines(child)
-            patience = SECONDS * 4  # it starts
+            patience = 2 * PATIENCE  # it starts
             while number < last:
+                happened = "the process died"
                 try:
                     line = lines.get(timeout=patience)
                 except queue.Empty:
                     line, happened = "", f"no answer for {patience} seconds"
                     child.kill()
-                else:
-                    happened = "the process died"
-                patience = SECONDS
+                patience = PATIENCE
                 if line == "\n":
                     continue
                 if line:
@@ -671,8 +637,7 @@ def watched(name: str, first: int, last: int, seed: int, keep: Path) -> Row:
                 if found == "failed":
                     row.failures.append((number, text))
                     keep.mkdir(parents=True, exist_ok=True)
-                    file = Path(folder) / KINDS[name].file
-                    (keep / f"{name}-{number}-{file.name}").write_bytes(input_of(KINDS[name], number, seed))
+                    (keep / f"{name}-{number}-{KINDS[name].file}").write_bytes(input_of(KINDS[name], number, seed))
                 number += 1
                 if not line:
                     break
@@ -696,11 +661,8 @@ def _lines(child: subprocess.Popen) -> queue.Queue:
 
 def run(names: list[str], inputs: int, seed: int = 0, keep: Path = Path("out/fuzz"), first: int = 0) -> dict[str, Row]:
     """Reads about so many inputs in all, by the shares of the kinds, from number `first` on, and prints a table."""
-    total = sum(KINDS[name].share for name in names)
-    rows = {}
-    print(
-        f"{'kind':14}{'inputs':>8}{'accepted':>10}{'refused':>9}{'failed':>8}{'slowest':>10}{'memory':>10}", flush=True
-    )
+    total, rows = sum(KINDS[name].share for name in names), {}
+    print("kind            inputs  accepted  refused  failed   slowest    memory", flush=True)
     for name in names:
         row = rows[name] = watched(name, first, first + round(inputs * KINDS[name].share / total), seed, keep)
         counts = [row.counts[found] for found in ("accepted", "refused", "failed")]

@@ -56,7 +56,7 @@ def test_it_tells_a_refusal_from_a_failure(tmp_path, error, found):
 
 def test_crashes_hangs_and_gluttons_are_found_and_kept(tmp_path):
     # In a process of its own, so that its patience is short, whatever the watch was told elsewhere.
-    code = f"import fuzz, pathlib; fuzz.SECONDS = 15; print(fuzz.watched('trial', 0, 5, 0, pathlib.Path({str(tmp_path)!r})))"
+    code = f"import fuzz, pathlib; fuzz.PATIENCE = 15; print(fuzz.watched('trial', 0, 5, 0, pathlib.Path({str(tmp_path)!r})))"
     told = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent
     ).stdout
