@@ -385,9 +385,9 @@ class Street(World):
 
 
 class Layouts(World):
-    """Pairs of pictures of one moment of a street: its layout, as in `Street`, and how it looks: what a network learns that turns
-    drawings into footage, frame by frame. Vehicles go either way in both lanes, and some streets have a bag, so that nothing
-    that one might draw later is new to it.
+    """Pairs of pictures of one moment of a street: its layout, as in `Street`, and how it looks.
+    A network learns from them to turn drawings into footage, frame by frame. Vehicles go either way in both lanes, and some
+    streets have a bag, so that nothing that one might draw later is new to it.
 
     A clip has two frames, the layout and the picture. The caption is as in `Street`.
 
