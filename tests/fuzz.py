@@ -41,7 +41,8 @@ import vidgen_tf as vg
 
 SECONDS = 60  # of processor time that an input may take
 PATIENCE = 300  # seconds without an answer, after which a child is taken for dead; the machine may do other work
-MEBIBYTES = 2048  # of memory that an input may take beside what the child had before: as much as the largest clip
+# Of memory that an input may take beside what the child had before: as much as the largest clip.
+MEBIBYTES = int(os.environ.get("FUZZ_MEBIBYTES", "2048"))
 NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)  # what lies about sizes like to say
 CLIP = (5, 20, 24, 3)
 

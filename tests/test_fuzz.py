@@ -1,5 +1,6 @@
 """A few hundred broken files in every run of the tests; `make fuzz` reads ten thousand, those that need TensorFlow too."""
 
+import os
 import re
 import subprocess
 import sys
@@ -58,7 +59,11 @@ def test_crashes_hangs_and_gluttons_are_found_and_kept(tmp_path):
     # In a process of its own, so that its patience is short, whatever the watch was told elsewhere.
     code = f"import fuzz, pathlib; fuzz.PATIENCE = 15; print(fuzz.watched('trial', 0, 5, 0, pathlib.Path({str(tmp_path)!r})))"
     told = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+        env=os.environ | {"FUZZ_MEBIBYTES": "64"},
     ).stdout
     for count in ("'accepted': 1", "'failed': 3", "'refused': 1"):
         assert count in told

@@ -77,8 +77,8 @@ def load(name: str) -> keras.Model:
     record = card(name)
     try:
         model = build(record["recipe"])
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"{name}.json has a recipe that does not work: {error!s:.150}") from None
+    except Exception as error:  # on broken recipes Keras and TensorFlow raise nearly everything
+        raise ValueError(f"{name}.json has a recipe that does not work: {reason_of(error)}") from None
     set_weights(model, FOLDER / f"{name}.npz", record["record"].get("sha256") or "none")
     return model
 
