@@ -1,8 +1,8 @@
-"""What generated footage is worth to a detector: the same small network, trained on five kinds of footage, on another camera.
+"""What generated footage is worth to a detector: the same small network, trained on six kinds of footage, on another camera.
 
     python benchmarks/street.py [SEEDS] [FILE.json]
 
-Tested on camera B, by day and night, dry and in rain, which nothing was trained on. The rows:
+Tested on camera B, by day and night, dry and in rain, which nothing was trained on but the last row. The rows:
 
 - few: 12 clips of camera A, by day, dry;
 - few + augmentation: the same, mirrored, brighter or darker, with noise;
