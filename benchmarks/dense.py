@@ -20,7 +20,8 @@ def seconds(function) -> float:
     return time.perf_counter() - started
 
 
-def main() -> None:
+def measured(rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Seconds of each way to make FRAMES frames, once a round."""
     keras.utils.set_random_seed(0)
     model = vg.DenseFrameGenerator((FRAMES, 64, 64, 3))
     network = model.network
@@ -34,12 +35,17 @@ def main() -> None:
     for way in ways.values():
         way()  # tracing and caches are not what is measured
     times = {name: [] for name in ways}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, way in ways.items():
             times[name].append(seconds(way))
-    for name in ways:
-        print(f"{name}: median {1000 * statistics.median(times[name]):.1f} ms for {FRAMES} frames of 64×64×3")
-    loop, network_loop, batched_predict, batched = ways
+    return times
+
+
+def main() -> None:
+    times = measured()
+    for name, taken in times.items():
+        print(f"{name}: median {1000 * statistics.median(taken):.1f} ms for {FRAMES} frames of 64×64×3")
+    loop, network_loop, batched_predict, batched = times
     for slow, fast in ((loop, batched_predict), (network_loop, batched), (loop, batched)):
         ratio = statistics.median(a / b for a, b in zip(times[slow], times[fast], strict=True))
         print(f"{slow} / {fast}: {ratio:.1f}×")

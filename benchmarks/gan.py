@@ -86,7 +86,8 @@ def limit() -> float:
     return 2 * products * BATCH / speed + adam / traffic
 
 
-def main() -> None:
+def measured(rounds: int = ROUNDS) -> tuple[dict[str, list[float]], list[float]]:
+    """Seconds of STEPS steps in each way, once a round; and the machine's limit for them, in each round."""
     keras.utils.set_random_seed(0)
     pictures = vg.Pictures("products").clips
     ways = {
@@ -101,15 +102,20 @@ def main() -> None:
     for way in ways.values():
         way()  # tracing and caches are not what is measured
     times, least = {name: [] for name in ways}, []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         least.append(limit() * STEPS)
         for name, way in ways.items():
             times[name].append(seconds(way))
+    return times, least
+
+
+def main() -> None:
+    times, least = measured()
     for name, taken in times.items():
         share = statistics.median(a / b for a, b in zip(least, taken, strict=True))
         print(f"{name}: median {STEPS * BATCH / statistics.median(taken):,.0f} pictures/s, {share:.0%} of the limit")
-    if "PyTorch" in ways:
-        for name in list(ways)[:-1]:
+    if "PyTorch" in times:
+        for name in list(times)[:-1]:
             ratio = statistics.median(a / b for a, b in zip(times["PyTorch"], times[name], strict=True))
             print(f"{name} / PyTorch: {ratio:.2f}×")
 

@@ -150,7 +150,7 @@ def test_every_module_says_what_it_is_for_and_stays_short(path):
 def test_the_package_stays_small():
     # The exercises do not count: they are content of the lessons, and each lesson adds some.
     counted = [path for path in FILES if path.parent.name != "exercises"]
-    assert sum(path.read_text(encoding="utf-8").count("\n") for path in counted) < 16_800
+    assert sum(path.read_text(encoding="utf-8").count("\n") for path in counted) < 19_500
 
 
 NETWORKS = {"clips", "quiet", "layers", "text", "video_model"}
@@ -171,7 +171,9 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "layers": {"quiet"},
     "noise_schedules": {"quiet"},
     "text": {"clips", "quiet"},
-    "video_model": {"clips", "quiet", "|presets"},
+    "video_model": {"clips", "quiet", "|presets", "|scale_out"},
+    "scale_out": {"clips", "quiet"},
+    "shards": {"clips", "|quiet"},
     "adversarial": NETWORKS,
     "judge": NETWORKS,
     "segmenter": NETWORKS,
@@ -184,9 +186,21 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "callbacks": {"clips", "quiet", "preview"},
     "panel": {"clips", "preview", "video_model"},
     "canvas": {"panel"},
-    "presets": {"clips", "metrics", "quiet", "|"},
+    "presets": {"clips", "metrics", "quiet", "scale_out", "|"},
+    "scoreboard": {"clips", "metrics", "quiet", "presets", "scale_out", "|"},
     "exercises": {"clips", "metrics", "exercises"},
-    "__main__": {"clips", "|", "|panel", "|presets", "|quiet", "|worlds"},
+    "__main__": {
+        "clips",
+        "|",
+        "|callbacks",
+        "|panel",
+        "|presets",
+        "|quiet",
+        "|scale_out",
+        "|scoreboard",
+        "|shards",
+        "|worlds",
+    },
 }
 
 

@@ -54,6 +54,28 @@ def line(x, y):
     return np.polyfit(x, y, 1)
 
 
+def _unbeaten(cost, distance):
+    as_good = (cost <= cost[:, None]) & (distance <= distance[:, None])
+    return ~(as_good & ((cost < cost[:, None]) | (distance < distance[:, None]))).any(axis=1)
+
+
+def _means_apart(real, made, *, sign=1, only="real made", ddof=1):
+    chance = sum(
+        values.var(axis=0, ddof=ddof).sum() / len(values)
+        for name, values in (("real", real), ("made", made))
+        if name in only
+    )
+    return np.sum((real.mean(axis=0) - made.mean(axis=0)) ** 2) - sign * chance
+
+
+def _spread(measure, values, draws, share, around=...):
+    found = np.array([measure(values[draw]) for draw in draws])
+    ends = np.quantile(found, [(1 - share) / 2, (1 + share) / 2])
+    if around is None:
+        return ends
+    return ends - found.mean() + (measure(values) if around is ... else around)
+
+
 # Exercise: right answers, and wrong ones each with a word that its verdict must have.
 def _decibels(sound, frames, floor, factor=20, level=lambda parts: np.sqrt(np.mean(parts**2, axis=1)), least=1e-12):
     parts = level(sound[: len(sound) // frames * frames].reshape(frames, -1))
@@ -1752,6 +1774,86 @@ ANSWERS = {
             (lambda pixels, height, *more: _ground(pixels, 1.0, *more), "multiply by the height"),
             (lambda *given: _ground(*given) * 1.1, "it is wrong"),
             (lambda *given: _ground(*given).T, "shape"),
+        ],
+    ),
+    "17.1": (
+        [
+            lambda cost, distance: _unbeaten(cost, distance),
+            lambda cost, distance: [
+                not any(
+                    (cost[j] < cost[i] and distance[j] <= distance[i])
+                    or (cost[j] == cost[i] and distance[j] < distance[i])
+                    for j in range(len(cost))
+                )
+                for i in range(len(cost))
+            ],
+        ],
+        [
+            (lambda cost, distance: _unbeaten(cost, -distance), "counts as"),
+            (lambda cost, distance: _unbeaten(-cost, distance), "counts as"),
+            (lambda cost, distance: distance == distance.min(), "counts as"),
+            (
+                lambda cost, distance: ~((cost < cost[:, None]) & (distance < distance[:, None])).any(axis=1),
+                "counts as unbeaten",
+            ),
+            (
+                lambda cost, distance: ((cost <= cost[:, None]) & (distance <= distance[:, None])).sum(axis=1) == 1,
+                "equal rows",
+            ),
+            (lambda cost, distance: cost + distance == (cost + distance).min(), "counts as"),
+            (lambda cost, distance: np.flatnonzero(_unbeaten(cost, distance)), "shape"),
+            (lambda cost, distance: np.ones(len(cost), bool), "counts as unbeaten"),
+        ],
+    ),
+    "17.2": (
+        [
+            lambda real, made: _means_apart(real, made),
+            lambda real, made: (
+                np.sum((real.mean(0) - made.mean(0)) ** 2)
+                - np.trace(np.atleast_2d(np.cov(real, rowvar=False))) / len(real)
+                - np.trace(np.atleast_2d(np.cov(made, rowvar=False))) / len(made)
+            ),
+        ],
+        [
+            (lambda real, made: np.sum((real.mean(0) - made.mean(0)) ** 2), "with its bias"),
+            (lambda real, made: _means_apart(real, made, sign=-1), "take it away"),
+            (lambda real, made: _means_apart(real, made, only="real"), "second set"),
+            (lambda real, made: _means_apart(real, made, only="made"), "first set"),
+            (lambda real, made: _means_apart(real, made, ddof=0), "ddof=1"),
+            (lambda real, made: max(0.0, _means_apart(real, made)), "cut at 0"),
+            (lambda real, made: _means_apart(real, made) / real.shape[1], "not a mean"),
+            (lambda real, made: _means_apart(real, made) ** 2, "is wrong"),
+        ],
+    ),
+    "17.3": (
+        [
+            lambda measure, values, draws, share: _spread(measure, values, draws, share),
+            lambda measure, values, draws, share: tuple(_spread(measure, values, draws, share)),
+        ],
+        [
+            (
+                lambda measure, values, draws, share: _spread(measure, values, draws, share, around=None),
+                "quantiles of what",
+            ),
+            (
+                lambda measure, values, draws, share: _spread(measure, values, draws, share, around=0.0),
+                "around measure",
+            ),
+            (lambda measure, values, draws, share: _spread(measure, values, draws, share)[::-1], "lower end"),
+            (lambda measure, values, draws, share: _spread(measure, values, draws, 2 * share - 1), "half of what"),
+            (
+                lambda measure, values, draws, share: (
+                    measure(values) + np.array([-1, 1]) * np.std([measure(values[draw]) for draw in draws])
+                ),
+                "one deviation",
+            ),
+            (
+                lambda measure, values, draws, share: (
+                    2 * measure(values) - _spread(measure, values, draws, share, around=None)[::-1]
+                ),
+                "mirrored",
+            ),
+            (lambda measure, values, draws, share: np.diff(_spread(measure, values, draws, share)), "two numbers"),
         ],
     ),
 }

@@ -13,6 +13,7 @@ from vidgen_tf import metrics
 from vidgen_tf.metrics import (
     backwards,
     bits_per_dimension,
+    bootstrap_interval,
     claim,
     coverage,
     endpoint_error,
@@ -366,6 +367,56 @@ def by_loops(real: np.ndarray, generated: np.ndarray, neighbors: int) -> tuple[f
     found = [any(apart(x, y) <= r for y, r in zip(generated, others, strict=True)) for x in real]
     covered = [any(apart(x, y) <= r for y in generated) for x, r in zip(real, reaches, strict=True)]
     return sum(inside) / len(inside), sum(found) / len(found), sum(covered) / len(covered)
+
+
+def test_bootstrap_intervals_have_the_width_of_the_closed_form():
+    dice = np.random.default_rng(3)
+    real, made = dice.normal(0, 1, (400, 1)), dice.normal(0, 2, (900, 1))
+    low, high = bootstrap_interval(lambda a, b: float(b.mean() - a.mean()), real, made, rounds=2000)
+    error = np.sqrt(real.var() / 400 + made.var() / 900)
+    np.testing.assert_allclose(high - low, 2 * norm.ppf(0.95) * error, rtol=0.08)  # 2,000 draws know an end to 4 %
+    assert abs((high + low) / 2 - (made.mean() - real.mean())) < 0.1 * error
+    narrow = bootstrap_interval(lambda a, b: float(b.mean() - a.mean()), real, made, rounds=2000, share=0.5)
+    np.testing.assert_allclose(narrow[1] - narrow[0], 2 * norm.ppf(0.75) * error, rtol=0.08)
+
+
+def test_bootstrap_intervals_of_a_frechet_distance_are_not_shifted_by_what_is_drawn_twice():
+    dice = np.random.default_rng(4)
+    # Of two Gaussians one deviation apart: |m - m'|², whose standard error is 2 · √(2 / count) by the delta method.
+    real, made = dice.normal(0, 1, (2000, 1)), dice.normal(1, 1, (2000, 1))
+    low, high = bootstrap_interval(frechet_distance, real, made, rounds=1000)
+    np.testing.assert_allclose(high - low, 2 * norm.ppf(0.95) * 2 * np.sqrt(2 / 2000), rtol=0.15)
+    assert low < 1 < high
+    # In many dimensions sets drawn with replacement are farther apart than those that they are drawn from.
+    few = dice.normal(0, 1, (60, 30)), dice.normal(0, 1, (60, 30))
+    low, high = bootstrap_interval(frechet_distance, *few)
+    assert low < frechet_distance(*few) < high
+
+
+def test_bootstrap_intervals_hold_what_they_promise():
+    dice, held = np.random.default_rng(5), 0
+    for number in range(200):
+        real, made = dice.normal(0, 1, 40), dice.normal(0.3, 1, 40)
+        low, high = bootstrap_interval(lambda a, b: float(b.mean() - a.mean()), real, made, rounds=100, seed=number)
+        held += low <= 0.3 <= high
+    assert 0.82 < held / 200 < 0.96  # 90 % promised; small sets make intervals a little too narrow
+
+
+def test_bootstrap_intervals_are_the_same_for_the_same_seed():
+    sets = noise(20, 3, seed=1), noise(20, 3, seed=2)
+    assert bootstrap_interval(frechet_distance, *sets) == bootstrap_interval(frechet_distance, *sets)
+    assert bootstrap_interval(frechet_distance, *sets) != bootstrap_interval(frechet_distance, *sets, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({"rounds": 9}, ["rounds", "9"]), ({"share": 0}, ["share"]), ({"share": 1}, ["share"]), ({"seed": -1}, ["seed"])],
+)
+def test_bootstrap_intervals_refuse_what_they_cannot_do(more, words):
+    with refuses(*words):
+        bootstrap_interval(frechet_distance, noise(20, 3), noise(20, 3), **more)
+    with refuses("at least 2"):
+        bootstrap_interval(frechet_distance, noise(20, 3), noise(1, 3))
 
 
 @pytest.mark.parametrize("neighbors", [1, 3, 5])

@@ -41,6 +41,8 @@ _HOME = {
     "drawn": "worlds.sketches",
     "region_of": "worlds.sketches",
     "painted": "worlds.sketches",
+    "Shards": "shards",
+    "write_shards": "shards",
     # looking
     "filmstrip": "preview",
     "grid": "preview",
@@ -58,6 +60,7 @@ _HOME = {
     "estimate_flow": "flow_estimation",
     "frechet_distance": "metrics",
     "polynomial_mmd": "metrics",
+    "bootstrap_interval": "metrics",
     "precision_recall": "metrics",
     "coverage": "metrics",
     "nearest": "metrics",
@@ -116,6 +119,12 @@ _HOME = {
     "PathTracer": "families.physically_based",
     "Denoiser": "denoiser",
     "LiveFrames": "callbacks",
+    # all families side by side
+    "run_scoreboard": "scoreboard",
+    "read_scoreboard": "scoreboard",
+    "scoreboard_clips": "scoreboard",
+    "draw_scoreboard": "scoreboard",
+    "Examiner": "scoreboard",
     # exercises
     "check": "exercises",
 }

@@ -1,10 +1,10 @@
-"""The command line: python -m vidgen_tf {list, demo, train, generate}."""
+"""The command line: python -m vidgen_tf {list, demo, train, shards, generate, scoreboard}."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from vidgen_tf.clips import check_count, check_fps, check_path, check_seed, check_target
+from vidgen_tf.clips import check_count, check_fps, check_number, check_path, check_seed, check_target
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +22,28 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("name", help="of the preset")
     command.add_argument("--out", type=Path, default=Path("out"), help="folder for the weights (default: out)")
     command.add_argument("--steps", type=int, help="fewer or more steps than the recipe's")
+    command.add_argument(
+        "--all-devices", action="store_true", help="train on all GPUs of this machine (default: on one)"
+    )
+    command.add_argument("--workers", default="", help="host:port,host:port,… of several machines, the same on each")
+    command.add_argument("--rank", type=int, help="which of the workers this machine is, from 0; the first one writes")
+    command.add_argument(
+        "--precision", choices=("float32", "mixed_bfloat16"), help="default: as the recipe says, or the GPU"
+    )
+    command.add_argument(
+        "--xla", action=argparse.BooleanOptionalAction, help="compile steps or not (default: with a GPU)"
+    )
+    command.add_argument("--every", type=float, default=60, help="seconds from checkpoint to checkpoint (default: 60)")
+    command.add_argument("--board", type=Path, help="a folder for what TensorBoard shows: scalars and clips")
     command.set_defaults(run=train)
+
+    command = commands.add_parser("shards", help="clips of a folder of videos, as files to train on beyond memory")
+    command.add_argument("videos", type=Path, help="the folder; beside x.mp4, x.txt may say what is seen")
+    command.add_argument("--out", type=Path, required=True, help="a new folder for the shards")
+    command.add_argument("--frames", type=int, default=16, help="of a clip (default: 16)")
+    command.add_argument("--size", type=int, default=32, help="side in pixels (default: 32)")
+    command.add_argument("--skip", action="store_true", help="leave broken videos out, instead of stopping there")
+    command.set_defaults(run=shards)
 
     command = commands.add_parser("generate", help="a new clip, for a prompt or from a preset without one")
     command.add_argument("prompt", nargs="?", help='such as "a red circle moves left", where the preset takes one')
@@ -34,6 +55,15 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--fps", type=float, default=12)
     command.set_defaults(run=generate)
 
+    command = commands.add_parser("scoreboard", help="train every family for the same time, and score them all")
+    command.add_argument("--minutes", type=float, default=10, help="of training for each row (default: 10)")
+    command.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default: out)")
+    command.add_argument("--only", nargs="+", default=[], metavar="ROW", help="these rows (default: all)")
+    command.add_argument("--recipes", type=Path, help="a file of other recipes than those that ship")
+    command.add_argument("--every", type=float, default=30, help="seconds from checkpoint to checkpoint (default: 30)")
+    command.add_argument("--here", action="store_true", help="in this process, not in one for each row")
+    command.set_defaults(run=scoreboard)
+
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)
@@ -41,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped; nothing half-written was left.", file=sys.stderr)
+        print("Stopped; nothing half-written was left. A training goes on with the same command.", file=sys.stderr)
         return 1
     return 0
 
@@ -110,15 +140,54 @@ def _make_folder(path: Path) -> None:
 
 
 def train(chosen: argparse.Namespace) -> None:
-    """Follows a preset's recipe and writes card and weights."""
-    from vidgen_tf import presets
+    """Follows a preset's recipe, on several devices or machines if asked, and writes card and weights."""
+    from vidgen_tf import presets, scale_out
+    from vidgen_tf.callbacks import Board
 
     presets.card(chosen.name)  # what cannot work is found out before a folder is made
     if chosen.steps is not None:
         check_count(chosen.steps, "steps")
+    check_number(chosen.every, "every")
+    where = scale_out.strategy(chosen.all_devices, tuple(filter(None, chosen.workers.split(","))), chosen.rank)
+    chief = scale_out.is_chief(where)
+    if chief:
+        _make_folder(chosen.out)
+    callbacks = [Board(chosen.board)] if chosen.board and chief else []
+    options = {"steps": chosen.steps, "precision": chosen.precision, "xla": chosen.xla, "every": chosen.every}
+    try:
+        presets.train(chosen.name, chosen.out, where=where, callbacks=callbacks, **options)
+    except scale_out.LostWorkerError as error:
+        print(error, "This one waits for the others and goes on.", file=sys.stderr)
+        scale_out.start_anew()
+    if chief:
+        print(f"Wrote {chosen.out / chosen.name}.json and .npz")
+    if where is not None:
+        scale_out.leave()
+
+
+def scoreboard(chosen: argparse.Namespace) -> None:
+    """Trains and scores the rows that are not done, and shows all that are, beside the shipped ones."""
+    from vidgen_tf import scoreboard as board
+
+    board.check_plan(chosen.minutes, chosen.only, chosen.recipes)  # before a folder is made
     _make_folder(chosen.out)
-    presets.train(chosen.name, chosen.out, steps=chosen.steps)
-    print(f"Wrote {chosen.out / chosen.name}.json and .npz")
+    options = {"recipes_file": chosen.recipes, "here": chosen.here, "every": chosen.every}
+    found = board.run_scoreboard(chosen.minutes, chosen.out, chosen.only, **options)
+    if chosen.here:
+        return
+    shipped = board.read_scoreboard() if board.SHIPPED.exists() else None
+    print(board.table_of(found, shipped))
+    board.draw_scoreboard(found, shipped).savefig(chosen.out / "scoreboard.png", dpi=80)
+    print(f"Wrote {chosen.out / 'scoreboard.json'} and .png")
+
+
+def shards(chosen: argparse.Namespace) -> None:
+    """Writes the clips of a folder of videos as shards."""
+    from vidgen_tf.shards import Shards, write_shards
+
+    broken = "skip" if chosen.skip else "stop"
+    path = write_shards(chosen.out, chosen.videos, chosen.frames, chosen.size, broken=broken)
+    print(f"Wrote {Shards(path).count} clips in {path}")
 
 
 def generate(chosen: argparse.Namespace) -> None:

@@ -27,7 +27,7 @@ import numpy as np
 from vidgen_tf.clips import as_array, check_count, check_number, check_seed, check_values
 from vidgen_tf.layers import joined, leaky
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.video_model import VideoModel, batches, draw_seed, evenly_apart
+from vidgen_tf.video_model import VideoModel, batches, draw_seed, evenly_apart, shared
 
 LOSSES = ("classic", "relativistic")
 COLLAPSED = 0.02  # made clips that differ less than this share of what real clips differ are all the same
@@ -384,14 +384,15 @@ class ContentMotionModel(AdversarialModel):
 
 
 def finite(slopes: list[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:
-    """The slopes, if they and the loss are finite numbers; else training stops before they reach the weights."""
+    """The slopes, as this replica's share, if they and the loss are finite numbers; else training stops before they reach
+    the weights."""
     check = tf.debugging.assert_equal(
         tf.math.is_finite(loss + tf.linalg.global_norm(slopes)), True,
         "the losses became NaN or infinite; go back to weights that were saved before, "
         "and try a smaller learning rate or a larger penalty",
     )  # fmt: skip
     with tf.control_dependencies([check] if check is not None else []):
-        return [tf.identity(slope) for slope in slopes]
+        return [shared(tf.identity(slope)) for slope in slopes]
 
 
 def margin(opinions: list) -> tf.Tensor:

@@ -114,6 +114,8 @@ class Autoencoder(LatentSpace):
         ValueError: for arguments other than these.
     """
 
+    mixed = True
+
     def __init__(self, clip_shape, block=4, patch=4, latent_channels=8, width=48, depth=1, noise=0.1, seed=0, **kwargs):
         super().__init__(clip_shape, **kwargs)
         self.block, self.patch = check_count(block, "block"), check_count(patch, "patch", least=2)

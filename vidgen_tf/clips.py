@@ -204,37 +204,38 @@ def read_clip(
         raise FileNotFoundError(f"There is no file or folder {path}; check the name.")
     pictures = []
     values = 0
-    try:
-        for index, picture in enumerate(_pictures_of(path)):
-            if index >= MAX_FRAMES:
-                raise _RefusedError(
-                    f"{path} has more than {MAX_FRAMES} frames; give frames= and start= to read a part."
-                )
-            if index < start:
-                continue
-            picture = fit_picture(picture, size)
-            if pictures and picture.size != pictures[0].size:
-                raise _RefusedError(
-                    f"{path} mixes pictures of {pictures[0].size} and {picture.size} pixels; give size= to make them equal."
-                )
-            values += picture.width * picture.height * 3
-            if values > MAX_VALUES:
-                raise _RefusedError(
-                    f"{path} has more than {MAX_VALUES} values at this size; give frames= or a smaller size=."
-                )
-            pictures.append(picture)
-            if frames is not None and len(pictures) == frames:
-                break
-    except _RefusedError as refusal:
-        raise ValueError(str(refusal)) from None
-    except Exception as error:  # on broken files decoders raise nearly everything
-        reason = getattr(error, "strerror", None) or error  # an OSError would name the file a second time
-        raise ValueError(
-            f"{path} cannot be read as video or pictures; it may be broken or cut short ({reason})."
-        ) from None
+    for index, picture in enumerate(_sound_pictures_of(path)):
+        if index >= MAX_FRAMES:
+            raise ValueError(f"{path} has more than {MAX_FRAMES} frames; give frames= and start= to read a part.")
+        if index < start:
+            continue
+        picture = fit_picture(picture, size)
+        if pictures and picture.size != pictures[0].size:
+            raise ValueError(
+                f"{path} mixes pictures of {pictures[0].size} and {picture.size} pixels; give size= to make them equal."
+            )
+        values += picture.width * picture.height * 3
+        if values > MAX_VALUES:
+            raise ValueError(f"{path} has more than {MAX_VALUES} values at this size; give frames= or a smaller size=.")
+        pictures.append(picture)
+        if frames is not None and len(pictures) == frames:
+            break
     if not pictures:
         raise ValueError(f"{path} holds no frame from number {start} on; give a video, or a folder of pictures.")
     return to_float(np.stack([np.asarray(picture) for picture in pictures]))
+
+
+def films(path: Path, frames: int, size: tuple[int, int], every: int) -> Iterator[np.ndarray]:
+    """The clips of a video of any length, or of a folder of pictures, one at a time: uint8 (frames, height, width, 3), cut and
+    resized as `read_clip` does. Of these frames one begins at each `every` of the video; a rest that is too short is left out.
+    ValueError for a video that is broken, once what is before the break has been handed out."""
+    kept: list[np.ndarray] = []
+    for index, picture in enumerate(_sound_pictures_of(path)):
+        if index % every < frames or every < frames:
+            kept.append(np.asarray(fit_picture(picture, size)))
+        if len(kept) == frames:
+            yield np.stack(kept)
+            kept = kept[every:]
 
 
 class _RefusedError(ValueError):
@@ -257,6 +258,19 @@ def check_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 def _check_side(path: Path, width: int, height: int) -> None:
     if max(width, height) > MAX_SIDE:
         raise _RefusedError(f"{path} is {width}×{height} pixels; at most {MAX_SIDE} a side are read.")
+
+
+def _sound_pictures_of(path: Path) -> Iterator[Image.Image]:
+    """As `_pictures_of`; whatever goes wrong is a ValueError with one sentence."""
+    try:
+        yield from _pictures_of(path)
+    except _RefusedError as refusal:
+        raise ValueError(str(refusal)) from None
+    except Exception as error:  # on broken files decoders raise nearly everything
+        reason = getattr(error, "strerror", None) or error  # an OSError would name the file a second time
+        raise ValueError(
+            f"{path} cannot be read as video or pictures; it may be broken or cut short ({reason})."
+        ) from None
 
 
 def _pictures_of(path: Path) -> Iterator[Image.Image]:

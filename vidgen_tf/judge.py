@@ -21,7 +21,7 @@ import numpy as np
 from vidgen_tf.clips import check_clips, check_count, check_number
 from vidgen_tf.layers import soft_argmax
 from vidgen_tf.quiet import keras, tf
-from vidgen_tf.video_model import HasPreset, check_clip_shape
+from vidgen_tf.video_model import HasPreset, check_clip_shape, shared
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -152,7 +152,7 @@ class Judge(HasPreset, keras.Model):
         loss += 10 * tf.reduce_sum(tf.reduce_mean(miss, axis=(2, 3)) * present) / things
         far = tf.sqrt(tf.reduce_sum(miss * [(width / 2) ** 2, (height / 2) ** 2], axis=-1))  # pixels
         self.terms["pixels"].update_state(tf.reduce_mean(far, axis=2), sample_weight=present)
-        return loss
+        return shared(loss)
 
     def features(self, clips: np.ndarray, batch_size: int = 64) -> np.ndarray:
         """The numbers in which sets of clips are compared.

@@ -4,9 +4,11 @@ All functions take clips float32 (count, time, height, width, channels) in [-1, 
 unless they say otherwise. A measure is worth nothing until it has been tried on controls whose order is known.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from vidgen_tf.clips import as_array, check_clips, check_count, check_seed, check_values, decibels
+from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values, decibels
 
 
 def psnr(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
@@ -151,6 +153,50 @@ def polynomial_mmd(real: np.ndarray, generated: np.ndarray) -> tuple[float, floa
     estimate = total / (count * (count - 1))
     without = (total - 2 * rows) / ((count - 1) * (count - 2))  # the estimate with one pair of clips left out
     return float(estimate), float(np.sqrt((count - 1) * np.mean((without - without.mean()) ** 2)))
+
+
+def bootstrap_interval(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    real: np.ndarray,
+    generated: np.ndarray,
+    *,
+    rounds: int = 100,
+    share: float = 0.9,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """How far a measure of two sets may be off by chance: an interval around what it says of them (the bootstrap).
+
+    Both sets are drawn anew from themselves, with replacement, again and again. A set so drawn holds some members twice,
+    which shifts a measure such as `frechet_distance`; so only the *spread* of the answers is used: their quantiles less
+    their mean, around the answer for the sets themselves.
+
+    B. Efron: Bootstrap Methods: Another Look at the Jackknife. The Annals of Statistics 7 (1979).
+
+    Args:
+        measure: from two arrays to a number.
+        real, generated: (count, …), at least 2 each; counts may differ.
+        rounds: how often the sets are drawn, at least 10.
+        share: of the answers that lie within, above 0 and below 1.
+        seed: of the draws, whole number from 0.
+
+    Returns:
+        The lower and the upper end, in units of the measure.
+
+    Raises:
+        ValueError: for other arguments.
+    """
+    real, generated = as_array(real, "real"), as_array(generated, "generated")
+    if min(real.ndim, generated.ndim) < 1 or min(len(real), len(generated)) < 2:
+        raise ValueError(f"sets of shapes {real.shape} and {generated.shape} came, but at least 2 each were expected.")
+    check_count(rounds, "rounds", least=10)
+    if not check_number(share, "share", below=1):
+        raise ValueError("share is 0, but a number above 0 and below 1 was expected.")
+    dice = np.random.default_rng(check_seed(seed))
+    drawn = lambda values: values[dice.integers(len(values), size=len(values))]  # noqa: E731
+    found = np.array([measure(drawn(real), drawn(generated)) for _ in range(rounds)])
+    low, high = np.quantile(found, [(1 - share) / 2, (1 + share) / 2]) - found.mean()
+    middle = measure(real, generated)
+    return float(middle + low), float(middle + high)
 
 
 def precision_recall(real: np.ndarray, generated: np.ndarray, neighbors: int = 3) -> tuple[float, float]:

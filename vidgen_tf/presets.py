@@ -12,6 +12,7 @@ scores are those of float32. With `stages` training goes in parts, each with an 
 is other than in the recipe, and maybe weights to `hold`, by words of their paths: these stay as they are in that part.
 """
 
+import functools
 import hashlib
 import io
 import json
@@ -19,13 +20,14 @@ import os
 import platform
 import shutil
 import textwrap
-import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
+from vidgen_tf import scale_out
 from vidgen_tf.clips import check_count, whole_or_absent
 from vidgen_tf.metrics import frechet_distance, frozen, intersection_over_union, psnr, warping_error
 from vidgen_tf.quiet import keras, tf
@@ -93,14 +95,13 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
     model.set_preset_weights([weight.astype(np.float32) for weight in weights])
 
 
-def _fixed(world, recipe: dict, part: str) -> tf.data.Dataset:
+def _fixed(world, recipe: dict, part: str, first: int = 0) -> tf.data.Dataset:
     """The clips that a recipe names by count and seed, with what they were made for if it asks for that, in batches and an
-    order by chance, again and again."""
+    order by chance, again and again, from batch number `first` on."""
     sample = world.sample(*recipe[part])
     clips, asked = sample.clips, _asked(sample, recipe)
-    order = (
-        tf.data.Dataset.range(len(clips)).shuffle(len(clips), seed=recipe["seed"]).repeat().batch(recipe["batch_size"])
-    )
+    order = tf.data.Dataset.range(len(clips)).shuffle(len(clips), seed=recipe["seed"]).repeat()
+    order = order.batch(recipe["batch_size"]).skip(first)
 
     def look_up(numbers):
         found = tf.numpy_function(clips.__getitem__, [numbers], tf.float32)
@@ -226,60 +227,71 @@ def stages_of(recipe: dict, steps: int) -> list[tuple[dict, int]]:
 
 
 def train(
-    name: str, folder: Path, *, steps: int | None = None, verbose: int = 2, callbacks: Sequence = ()
-) -> keras.Model:
+    name: str, folder: Path, *, steps: int | None = None, verbose: int = 2, callbacks: Sequence = (),
+    where: tf.distribute.Strategy | None = None, precision: str | None = None, xla: bool | None = None, every: float = 60.0,
+) -> keras.Model:  # fmt: skip
     """Follows a preset's recipe and writes `NAME.json` and `NAME.npz` into a folder.
+
+    While it trains, `NAME.checkpoint` in that folder holds all that is needed to go on: the same call takes it up, and ends
+    with the same bits as a training that was never cut off.
 
     Args:
         name: of a preset that has a card.
-        folder: where to; it must exist.
+        folder: where to; it must exist, but only the chief of several workers looks at it.
         steps: fewer or more steps than the recipe's; None takes the recipe's.
         verbose, callbacks: as in `fit`.
+        where: on which devices and machines, as `scale_out.strategy` says; None for one device.
+        precision: what networks count in while they train, "float32" or "mixed_bfloat16"; None takes what the recipe says, else
+            `scale_out.best_precision` for families that know it (`mixed`).
+        xla: whether each step is compiled by XLA, on one device; None lets Keras choose: with a GPU, but no GANs.
+        every: seconds between two times that the checkpoint is written.
+
+    Returns:
+        The trained model with the rounded weights; for a worker that is not the chief as it was trained.
 
     Raises:
-        ValueError: for an unknown name, or steps below 1.
+        ValueError: for an unknown name, steps below 1, a precision that the family does not know, batches that cannot be dealt out evenly, XLA on several
+            devices, or a checkpoint that is damaged or of another training.
         FileNotFoundError: where the folder is missing; found out before training.
         OSError: where the folder has too little space for the weights; found out before training.
+        scale_out.LostWorkerError: where another worker is gone.
     """
     import vidgen_tf
 
-    recipe = card(name)["recipe"]
-    folder = Path(folder)
-    if not folder.is_dir():
+    recipe, folder = card(name)["recipe"], Path(folder)
+    if scale_out.is_chief(where) and not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder} to write {name} in; make it first.")
     steps = check_count(recipe["steps"] if steps is None else steps, "steps")
+    if precision not in (None, "float32", "mixed_bfloat16"):
+        raise ValueError(f"precision is {precision!r:.40}, but None, 'float32' or 'mixed_bfloat16' was expected.")
+    if where is not None:
+        scale_out.check_dealt(recipe["batch_size"], where.num_replicas_in_sync)
+        if xla:
+            raise ValueError("XLA compiles steps of one device only; leave it out on several.")
+    mixed = getattr(getattr(vidgen_tf, recipe["family"]), "mixed", False)
+    if precision == "mixed_bfloat16" and not mixed:
+        raise ValueError(f"{recipe['family']} trains in float32 only; leave the precision out.")
+    usual = keras.mixed_precision.dtype_policy().name
+    precision = precision or recipe.get("precision") or (scale_out.best_precision() if mixed else None) or usual
     keras.utils.set_random_seed(recipe["seed"])
-    usual = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy(recipe.get("precision", usual.name))
-    try:
-        model = build(recipe)
-    finally:
-        keras.mixed_precision.set_dtype_policy(usual)
-    needed = 2 * model.count_params() + 10_000  # bytes
-    if (free := shutil.disk_usage(folder).free) < needed:
-        raise OSError(f"{folder} has {free:,} bytes free, but the weights need {needed:,}; free some space first.")
-    started = time.perf_counter()
-    for number, (part, share) in enumerate(stages_of(recipe, steps)):
-        world = getattr(vidgen_tf, part["world"])(**part["world_config"])
-        if "train_on" in part:
-            data = _fixed(world, part, "train_on")
-        else:
-            data = world.dataset(part["batch_size"], part["seed"] + 10 * number, **part["data"])
-        held = [
-            weight for weight in model.trainable_variables if any(word in weight.path for word in part.get("hold", ()))
-        ]
-        for weight in held:
-            weight.trainable = False
-        model.compile(optimizer_of(part, share))
-        epochs = next(n for n in range(max(1, share // 200), 0, -1) if share % n == 0)  # a line on the screen for each
-        model.fit(
-            data, epochs=epochs, steps_per_epoch=share // epochs, shuffle=False, verbose=verbose, callbacks=[*callbacks]
-        )
-        for weight in held:
-            weight.trainable = True
-    minutes = (time.perf_counter() - started) / 60
+    with scale_out.others_may_die(where), nullcontext() if where is None else where.scope():
+        keras.mixed_precision.set_dtype_policy(precision)
+        try:
+            model = build(recipe)
+        finally:
+            keras.mixed_precision.set_dtype_policy(usual)
+        needed = 20 * model.count_params() + 10_000  # bytes: a checkpoint has up to five numbers for each weight
+        if scale_out.is_chief(where) and (free := shutil.disk_usage(folder).free) < needed:
+            raise OSError(f"{folder} has {free:,} bytes free, but training needs {needed:,}; free some space first.")
+        kept = scale_out.Checkpoint(folder / f"{name}.checkpoint", {"recipe": recipe, "steps": steps}, every, where)
+        for number, (part, share) in enumerate(stages_of(recipe, steps)):
+            if number >= kept.stage:
+                _train_part(model, part, share, number, kept, verbose, callbacks, xla)
+    if not scale_out.is_chief(where):
+        return model
+    minutes = kept.spent() / 60
     halves = [weight.numpy().astype(np.float16) for weight in model.preset_weights]
-    model = build(recipe) if "precision" in recipe else model
+    model = build(recipe) if where is not None or precision != usual else model
     model.set_preset_weights(
         [half.astype(np.float32) for half in halves]
     )  # the scores are those of the rounded weights
@@ -289,7 +301,7 @@ def train(
         "date": date.today().isoformat(),
         "steps": steps,
         "minutes": round(minutes, 2),
-        "hardware": f"{platform.machine()}, {os.cpu_count()} cores, {len(tf.config.list_physical_devices('GPU'))} GPUs",
+        "hardware": _hardware(where),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "scores": {key: float(f"{value:.4g}") for key, value in scores_of(model, recipe).items()},
@@ -298,4 +310,40 @@ def train(
     with whole_or_absent(folder / f"{name}.npz") as weights, whole_or_absent(folder / f"{name}.json") as text:
         weights.write_bytes(file.getvalue())
         text.write_text(json.dumps({"recipe": recipe, "record": record}, indent=2) + "\n", encoding="utf-8")
+    kept.remove()
     return model
+
+
+def _train_part(
+    model, part: dict, share: int, number: int, kept: scale_out.Checkpoint, verbose, callbacks, xla
+) -> None:
+    """One of the parts of a training, from where it was cut off."""
+    import vidgen_tf
+
+    world = getattr(vidgen_tf, part["world"])(**part["world_config"])
+    held = [weight for weight in model.trainable_variables if any(word in weight.path for word in part.get("hold", ()))]
+    for weight in held:
+        weight.trainable = False
+    model.compile(scale_out.joint(optimizer_of(part, share)), **({} if xla is None else {"jit_compile": xla}))
+    kept.take_up(model, number, share)
+    left = share - kept.done
+    if "train_on" in part:
+        data = _fixed(world, part, "train_on", kept.done)
+    else:
+        seed = part["seed"] + 10 * number
+        stream = functools.partial(world.dataset, part["batch_size"], seed, first=kept.done, **part["data"])
+        data = stream()
+    epochs = next(n for n in range(max(1, left // 200), 0, -1) if left % n == 0)  # a line on the screen for each
+    options = {"epochs": epochs, "steps_per_epoch": left // epochs, "shuffle": False, "verbose": verbose}
+    if "train_on" not in part and world.divisible and scale_out.several_machines(kept.where):
+        options["parts"] = lambda machine, machines: stream(part=(machine, machines))
+    model.fit(data, **options, callbacks=[*callbacks, kept])
+    for weight in held:
+        weight.trainable = True
+
+
+def _hardware(where: tf.distribute.Strategy | None) -> str:
+    """What a record says about the machine."""
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    replicas = "" if where is None else f", {where.num_replicas_in_sync} replicas"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {gpus} GPUs{replicas}"

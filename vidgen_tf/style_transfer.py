@@ -31,7 +31,7 @@ from vidgen_tf.clips import as_array, check_clips, check_count, check_number, ch
 from vidgen_tf.layers import Warp
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.styles import style_picture
-from vidgen_tf.video_model import HasPreset, VideoModel
+from vidgen_tf.video_model import HasPreset, VideoModel, shared
 
 EPSILON = 1e-5  # is added to variances
 CONTENT = 2  # the layer of features, from 0, in which content is compared: its pixels are blocks of 4 × 4
@@ -140,7 +140,7 @@ class PictureFeatures(HasPreset, keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         told = tf.cast(tf.argmax(y_pred, axis=-1), y["picture"].dtype) == y["picture"]
         self.right.update_state(tf.cast(told, tf.float32))
-        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y["picture"], y_pred))
+        return shared(tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y["picture"], y_pred)))
 
     def maps(self, pictures) -> list:
         """The four layers of pictures (batch, height, width, 3): (batch, height / 2^layer, width / 2^layer, channels)."""

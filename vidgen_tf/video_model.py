@@ -42,6 +42,15 @@ class HasPreset:
         for variable, weight in zip(self.preset_weights, weights, strict=True):
             variable.assign(weight)
 
+    def fit(self, x=None, y=None, **kwargs):
+        """`keras.Model.fit`; for a model that was built for several devices `scale_out.fit`."""
+        where = getattr(self, "distribute_strategy", None)
+        if where is None or where.num_replicas_in_sync == 1:
+            return super().fit(x, y, **kwargs)
+        from vidgen_tf import scale_out
+
+        return scale_out.fit(self, x, **kwargs)
+
 
 class VideoModel(HasPreset, keras.Model):
     """A generator of clips; see the module's docstring for how to write one.
@@ -53,12 +62,14 @@ class VideoModel(HasPreset, keras.Model):
         loss_names: what `losses_of` returns, `"loss"` first.
         conditional: whether `generate` and `losses_of` take a condition.
         vocabulary: the `text.Vocabulary` of a family whose conditions are sentences or labels, else None.
+        mixed: whether it can also be trained in "mixed_bfloat16".
         fixed: attributes with models inside of this one, whose weights `fit` leaves as they are.
     """
 
     loss_names: tuple[str, ...] = ("loss",)
     conditional = False
     vocabulary = None
+    mixed = False
     fixed: tuple[str, ...] = ()
 
     def __init__(self, clip_shape: tuple[int, int, int, int], **kwargs):
@@ -178,14 +189,14 @@ class VideoModel(HasPreset, keras.Model):
         for name, term in self.terms.items():
             term.update_state(losses[name])
         if not training:
-            return losses["loss"]
+            return shared(losses["loss"])
         check = tf.debugging.assert_equal(
             tf.math.is_finite(losses["loss"]), True,
             "the loss became NaN or infinite, so the weights are broken; go back to weights that were saved before, or "
             "build the model anew, and try a smaller learning rate",
         )  # fmt: skip
         with tf.control_dependencies([check] if check is not None else []):
-            return tf.identity(losses["loss"])
+            return shared(tf.identity(losses["loss"]))
 
     def checked(self, clips: tf.Tensor) -> tf.Tensor:
         """The clips of a batch, once their shape fits and their values lie in [-1, 1]; for use inside of a step."""
@@ -279,6 +290,12 @@ class VideoModel(HasPreset, keras.Model):
                 f"{type(self).__name__} got clips of shape {shape}, but (batch, {', '.join(map(str, self.clip_shape))}) "
                 "was expected; cut or resize them, or build the model with another clip_shape."
             )
+
+
+def shared(loss: tf.Tensor) -> tf.Tensor:
+    """What a replica adds to the loss of the whole batch, whose mean over all replicas is lowered."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return loss if replicas == 1 else loss / replicas
 
 
 def draw_seed(seed: int) -> tf.Tensor:

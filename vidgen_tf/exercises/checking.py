@@ -1,6 +1,5 @@
 """What all exercises share: how a check is registered and asked, and how a reader's function is called."""
 
-import itertools
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,9 +58,10 @@ def check(name: str, answer: Any) -> Verdict:
         A Verdict; shown when it is the last line of a cell. It never raises.
     """
     if not isinstance(name, str) or name not in CHECKS:
-        lessons = itertools.groupby(sorted(CHECKS), key=lambda known: known.split(".")[0])
-        known = [f"{first} to {rest[-1]}" for _, (first, *rest) in lessons]
-        return Verdict("wrong", f"there is no exercise {name!r:.40}; known: {', '.join(known)}.")
+        first, *_, last = sorted(CHECKS)
+        return Verdict(
+            "wrong", f"there is no exercise {name!r:.40}; known: {first} to {last}, at most four of a lesson."
+        )
     if answer is ...:
         return Verdict("not attempted", "replace the ... by your answer and run the cell again.")
     try:

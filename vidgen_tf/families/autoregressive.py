@@ -247,7 +247,8 @@ class TokenVideo(VideoModel):
             data = tf.data.Dataset.from_tensor_slices(x)
             data = data.shuffle(len(x), seed=self.seed % 2**31) if len(x) > batch_size else data
             data = data.batch(batch_size).repeat()
-        self.tokenizer.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(TOKENIZER_RATE, left)))
+        with self.distribute_strategy.scope():
+            self.tokenizer.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(TOKENIZER_RATE, left)))
         self.tokenizer.fit(data, steps_per_epoch=left, verbose=0)
 
     def evaluate(self, x=None, y=None, **kwargs):

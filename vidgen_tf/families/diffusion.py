@@ -116,7 +116,7 @@ class Diffusion(VideoModel):
         ValueError: for arguments other than these.
     """
 
-    fixed = ("autoencoder",)
+    fixed, mixed = ("autoencoder",), True
 
     def __init__(
         self, clip_shape, condition=None, setting="rectified flow", schedule=None, prediction=None, autoencoder=None,

@@ -124,7 +124,11 @@ class VideoVAE(VideoModel):
         self.first_memory = self.add_weight(shape=(1, self.memory_size), initializer="zeros", name="first_memory")
         if noise is None:
             self.variance = self.add_weight(
-                shape=(), initializer=keras.initializers.Constant(START_NOISE**2), trainable=False, name="variance"
+                shape=(),
+                initializer=keras.initializers.Constant(START_NOISE**2),
+                trainable=False,
+                name="variance",
+                aggregation="mean",
             )
         self.built = True
 

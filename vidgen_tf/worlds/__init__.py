@@ -11,6 +11,7 @@ where rules can say how good made clips are.
 No world imports Keras; `dataset` alone imports TensorFlow, when it is called.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -40,12 +41,13 @@ class World:
     Attributes:
         clip_shape: (time, height, width, channels) of every clip that `sample` makes.
         endless: whether another seed gives clips that were never seen before.
+        divisible: whether each of several machines can read its part of a batch alone, by dataset(…, part=(i, n)).
         columns: names of quantities and how many numbers each of them is, where clips follow from quantities; the truth
             then holds them all as "numbers", float32 (count, sum of columns) in [-1, 1]. Else None.
     """
 
     clip_shape: tuple[int, int, int, int]
-    endless = True
+    endless, divisible = True, False
     columns: dict[str, int] | None = None
 
     def sample(self, count: int, seed: int) -> Sample:
@@ -72,7 +74,9 @@ class World:
         world's docstring says which. Where they were made for captions, also how well they agree with them."""
         raise NotImplementedError(f"{type(self).__name__} has no rules for made clips: write scores(clips, captions).")
 
-    def dataset(self, batch_size: int, seed: int, *, captions: bool = False, truth: str | Sequence[str] = ()):
+    def dataset(
+        self, batch_size: int, seed: int, *, captions: bool = False, truth: str | Sequence[str] = (), first: int = 0
+    ):
         """An endless stream of fresh clips for `fit`: batch i is `sample(batch_size, …)` of its own seed.
 
         Args:
@@ -80,6 +84,7 @@ class World:
             seed: integer; the same seed gives the same stream.
             captions: also hand out the captions.
             truth: also hand out this of the truth, such as "numbers", or these names of it; either this or captions.
+            first: the number of the batch to begin with; those before it are not made.
 
         Returns:
             tf.data.Dataset of float32 (batch_size, time, height, width, channels); with `captions` of pairs with a
@@ -87,10 +92,11 @@ class World:
             tensors. Give `fit` its `steps_per_epoch`.
 
         Raises:
-            ValueError: for a batch size below 1, a seed that is no integer, captions and truth at once, or a name
-                that the truth has not.
+            ValueError: for a batch size below 1, a seed that is no integer, captions and truth at once, a name that the
+                truth has not, or a first batch below 0.
         """
         check_count(batch_size, "batch_size", least=1)
+        check_count(first, "first", least=0)
         check_seed(seed)
         if captions and truth:
             raise ValueError("The dataset was asked for captions and truth; ask for one of them.")
@@ -101,7 +107,7 @@ class World:
         from vidgen_tf.quiet import tf
 
         def batches():
-            for child in _endless_seeds(seed):
+            for child in itertools.islice(_endless_seeds(seed), first, None):
                 sample = self.sample(batch_size, child)
                 if truth:
                     told = {name: sample.truth[name] for name in names}
