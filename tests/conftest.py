@@ -1,7 +1,7 @@
 """What several tests share: how a refusal must read, and clips whose truth is known."""
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +49,36 @@ def tree(folder: Path) -> dict[str, bytes | None]:
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
+class KernelMemory:
+    """With each cell of a notebook goes the peak memory of its kernel up to now, where the system tells it (Linux)."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item, call):
+        report = yield
+        kernel = getattr(item.parent, "kernel", None)
+        if kernel is not None and call.when == "call":
+            with suppress(OSError, StopIteration, AttributeError):
+                status = Path(f"/proc/{kernel.km.provisioner.pid}/status").read_text(encoding="utf-8")
+                peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))  # KiB
+                report.user_properties.append(("kernel_gib", int(peak) / 2**20))
+        return report
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(KernelMemory())  # hooks of this file itself would see the tests in this folder alone
+
+
 def pytest_terminal_summary(terminalreporter):
-    """After the run: how long each notebook took, kernel start included; two ran at a time."""
-    seconds = Counter()
+    """After the run: how long each notebook took, kernel start included, and the most memory; two ran at a time."""
+    seconds, gib = Counter(), {}
     for reports in terminalreporter.stats.values():
         for report in reports:
             if ".ipynb::" in getattr(report, "nodeid", ""):
-                seconds[report.nodeid.split("::")[0]] += report.duration
+                name = report.nodeid.split("::")[0]
+                seconds[name] += report.duration
+                peak = dict(report.user_properties).get("kernel_gib", 0)
+                gib[name] = max(gib.get(name, 0), peak)
     if seconds:
-        terminalreporter.section("seconds per notebook")
+        terminalreporter.section("seconds and peak memory (GiB) of each notebook")
         for name, total in sorted(seconds.items()):
-            terminalreporter.write_line(f"{total:6.1f}  {name}")
+            terminalreporter.write_line(f"{total:6.1f}  {gib[name]:5.2f}  {name}")
