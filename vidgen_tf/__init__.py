@@ -37,6 +37,7 @@ _HOME = {
     "paint": "worlds.anatomy",
     "redraw": "worlds.anatomy",
     "Street": "worlds.street",
+    "paint_street": "worlds.street",
     "style_picture": "styles",
     "drawn": "worlds.sketches",
     "region_of": "worlds.sketches",
