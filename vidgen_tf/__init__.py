@@ -80,6 +80,9 @@ _HOME = {
     "Judge": "judge",
     "Segmenter": "segmenter",
     "dice": "segmenter",
+    "Detector": "detector",
+    "average_precision": "detector",
+    "match_boxes": "detector",
     # moving pictures
     "bilinear": "layers",
     "Place": "layers",
