@@ -175,7 +175,8 @@ class Detector(keras.Model):
 
         Returns:
             float32 (count, frames, height / 2, width / 2, 2 + 4): heat of persons and of vehicles, 0 to 1; width and height of
-            the box in units of 8 pixels; the centre's column and row in the cell, 0 to 1. Four zeros in cells without a centre.
+            the box in units of 8 pixels; the centre's column and row in the cell, 0 to 1. Four zeros in cells without a centre;
+            of several centres in one cell the last agent's box.
 
         Raises:
             ValueError: for a truth without these three, or of other shapes.
