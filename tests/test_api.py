@@ -177,6 +177,7 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "adversarial": NETWORKS,
     "judge": NETWORKS,
     "segmenter": NETWORKS,
+    "detector": NETWORKS | {"metrics"},
     "volume_rendering": {"clips"},
     "autoencoder": NETWORKS,
     "keypoints": NETWORKS | {"autoencoder"},

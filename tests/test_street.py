@@ -21,6 +21,7 @@ from vidgen_tf.worlds.street import (
     Street,
     View,
     _boxes_of,
+    paint_street,
 )
 
 DRY = {"light": "day", "rain": False}
@@ -323,3 +324,31 @@ def test_pictures_are_read_as_bright_by_day_and_dark_by_night():
     assert world.scores(sample.clips, -sample.truth["numbers"]) == {"light": 0.0}
     with refuses("(2, 32, 48, 3)"):
         world.read(sample.clips[:, :1])
+
+
+class Painter:
+    """Gives back what it was told, in the place of a network, and writes down how it was asked."""
+
+    def generate(self, count, weather, *, seed, known, mask, **settings):
+        self.asked = {"count": count, "weather": weather, "seed": seed, "mask": mask, **settings}
+        return known[:, ::-1] * weather[:, :1, None, None, None]
+
+
+def test_footage_is_painted_drawing_after_drawing_in_the_weather_of_the_street():
+    sample, painter = Street(frames=3).sample(4, 9), Painter()
+    made = paint_street(painter, sample, seed=5)
+    np.testing.assert_array_equal(made, sample.truth["layouts"] * sample.truth["light"][:, None, None, None, None])
+    asked = painter.asked
+    assert {name: asked[name] for name in ("count", "seed", "sampler", "steps")} == {
+        "count": 12, "seed": 5, "sampler": "euler", "steps": 2
+    }  # fmt: skip
+    np.testing.assert_array_equal(asked["weather"], np.repeat(sample.truth["weather"], 3, axis=0))
+    assert asked["mask"].shape == (2, HEIGHT, WIDTH)
+    assert asked["mask"][0].all()
+    assert not asked["mask"][1].any()
+    paint_street(painter, sample, seed=5, steps=1)
+    assert painter.asked["steps"] == 1
+    with refuses("sample of Street"):
+        paint_street(painter, sample.clips, seed=5)
+    with refuses("seed"):
+        paint_street(painter, sample, seed=-1)

@@ -37,6 +37,7 @@ _HOME = {
     "paint": "worlds.anatomy",
     "redraw": "worlds.anatomy",
     "Street": "worlds.street",
+    "paint_street": "worlds.street",
     "style_picture": "styles",
     "drawn": "worlds.sketches",
     "region_of": "worlds.sketches",
@@ -79,6 +80,9 @@ _HOME = {
     "Judge": "judge",
     "Segmenter": "segmenter",
     "dice": "segmenter",
+    "Detector": "detector",
+    "average_precision": "detector",
+    "match_boxes": "detector",
     # moving pictures
     "bilinear": "layers",
     "Place": "layers",

@@ -10,7 +10,7 @@ simulation leaves out: texture, a colour cast, lens blur, vignetting, an exposur
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -446,6 +446,35 @@ class Layouts(World):
         """How many pictures are as bright as was asked for; `captions` are the numbers, (count, 2)."""
         bright = self.read(clips)["brightness"] > TWILIGHT
         return {"light": float((bright == (as_array(captions, "numbers")[:, 0] > 0)).mean())}
+
+
+def paint_street(model: Any, sample: Sample, *, seed: int, **settings: Any) -> np.ndarray:
+    """Footage for layouts: a network paints each frame for its own drawing, in the weather of the street.
+
+    Args:
+        model: a network that has learned `Layouts`, whose `generate` takes `known` and `mask`, as the preset `street-scenes`.
+        sample: of `Street`; its `layouts` and its `weather` are looked at, its clips are not.
+        seed: of `generate`.
+        settings: further arguments of `generate`; without any, two steps of Euler's method.
+
+    Returns:
+        float32 (count, frames, 32, 48, 3), clips for which the sample's truth holds as far as the network obeys.
+
+    Raises:
+        ValueError: for something else than a sample of `Street`, or what `generate` refuses.
+    """
+    if not isinstance(sample, Sample) or not {"layouts", "weather"} <= set(sample.truth):
+        raise ValueError("sample has no layouts and weather, but a sample of Street was expected.")
+    layouts = sample.truth["layouts"]
+    pairs = np.repeat(layouts.reshape(-1, 1, *layouts.shape[2:]), 2, axis=1)  # the drawing, and a frame to be made
+    mask = np.zeros(pairs.shape[1:4], bool)
+    mask[0] = True
+    weather, settings = (
+        sample.truth["weather"].repeat(layouts.shape[1], axis=0),
+        {"sampler": "euler", "steps": 2} | settings,
+    )
+    made = model.generate(len(pairs), weather, seed=check_seed(seed), known=pairs, mask=mask, **settings)
+    return made[:, 1].reshape(layouts.shape)
 
 
 # ------------------------------------------------------------------------------------------------- painting
