@@ -5,6 +5,7 @@ devices; no Python setting removes the first lines. So the stream is pointed at 
 If the import fails, what was written is shown with the error: nothing is swallowed that explains a failure.
 """
 
+import math
 import os
 import sys
 import tempfile
@@ -46,4 +47,25 @@ with quiet_stderr():
     # One of its rewritings of a graph fails on leaky ReLU, says so on the error stream in the midst of a lesson, and gains little.
     tf.config.optimizer.set_experimental_options({"remapping": False})
 
-__all__ = ["keras", "quiet_stderr", "tf"]
+
+@contextmanager
+def weights_up_to(most: int) -> Iterator[None]:
+    """While the body makes networks from what a file says, ValueError before they have more than so many weights in all."""
+    layer, made = keras.layers.Layer, 0
+    add_weight = layer.add_weight
+
+    def counted(self, shape=None, *arguments, **options):
+        nonlocal made
+        made += math.prod(shape or ())
+        if made > most:
+            raise ValueError(f"it asks for a network of more than {most:,} weights")
+        return add_weight(self, shape, *arguments, **options)
+
+    layer.add_weight = counted
+    try:
+        yield
+    finally:
+        layer.add_weight = add_weight
+
+
+__all__ = ["keras", "quiet_stderr", "tf", "weights_up_to"]
