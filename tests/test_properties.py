@@ -196,7 +196,7 @@ WORLDS = {
     "Shapes": lambda: vg.Shapes(8, 24), "Footage": lambda: vg.Footage("box", 4, 16), "Pictures": vg.Pictures, "Numbers": vg.Numbers,
     "LinearGaussian": vg.LinearGaussian, "Bouncer": lambda: vg.Bouncer(8), "Balls": lambda: vg.Balls(8),
     "Experiments": vg.Experiments, "MovingPictures": lambda: vg.MovingPictures(frames=4), "MovingCamera": vg.MovingCamera,
-    "Faces": lambda: vg.Faces(4), "Portraits": vg.Portraits, "Adverts": vg.Adverts, "Anatomy": vg.Anatomy,
+    "Faces": lambda: vg.Faces(4), "Portraits": vg.Portraits, "Adverts": vg.Adverts, "Anatomy": vg.Anatomy, "Slices": vg.Slices,
     "Street": lambda: vg.Street(frames=4), "Layouts": vg.Layouts,
 }  # fmt: skip
 

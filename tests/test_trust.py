@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 import zlib
@@ -20,7 +21,7 @@ from PIL import Image
 import vidgen_tf as vg
 from vidgen_tf import clips, presets, scale_out, scoreboard
 from vidgen_tf.clips import read_clip, write_clip
-from vidgen_tf.quiet import keras
+from vidgen_tf.quiet import keras, weights_up_to
 from vidgen_tf.scale_out import Checkpoint
 
 ENDINGS = [".mp4", ".gif", ".png", ""]
@@ -80,6 +81,17 @@ def test_a_network_larger_than_its_file_is_not_made(tmp_path):
         with refuses("model.keras", "weights"):
             vg.VideoModel.from_file(tmp_path / "model.keras")
     assert tiny().count_params() > 0  # and afterwards networks are made as before
+
+
+def test_what_other_threads_make_meanwhile_does_not_count():
+    made = []
+    with weights_up_to(10):
+        other = threading.Thread(target=lambda: made.append(tiny().count_params()))
+        other.start()
+        other.join()
+        with pytest.raises(ValueError, match="more than 10 weights"):
+            tiny()
+    assert made == [tiny().count_params()]
 
 
 def test_a_file_with_code_in_it_is_refused_and_nothing_runs(tmp_path):
