@@ -65,6 +65,17 @@ def test_a_model_comes_back_from_its_file_as_itself(tmp_path):
     assert vg.VideoModel.from_file(archive(tmp_path / "zipped.keras")).clip_shape == model.clip_shape
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_gan_comes_back_from_its_file_whether_it_was_compiled_or_not(tmp_path, compiled):
+    model, path = vg.DenseGAN((2, 4, 4, 1), latent_size=3, hidden=(4, 5)), tmp_path / "model.keras"
+    if compiled:
+        model.compile("sgd")
+    model.save(path)
+    again = vg.VideoModel.from_file(path)
+    assert again.compiled == compiled
+    assert again.generate(1, seed=3).tobytes() == model.generate(1, seed=3).tobytes()
+
+
 def test_a_model_comes_back_in_a_process_that_has_made_none(tmp_path):
     path = tmp_path / "model.keras"
     tiny().save(path)
