@@ -1,15 +1,16 @@
-# make lab, make demo, make test: each sets up .venv first if that is needed. make lint, make clean.
+# make lab, make demo, make test, make fuzz: each sets up .venv first if that is needed. make lint, make clean.
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab demo test lint clean
+.PHONY: help setup lab demo test fuzz lint clean
 
 help:
 	@echo "make lab    opens JupyterLab on the lessons"
 	@echo "make demo   trains lesson 1 without a screen and writes pictures and a video to out/"
 	@echo "make test   runs the unit tests and all notebooks"
+	@echo "make fuzz   feeds 10,000 broken files to everything that reads files"
 	@echo "make lint   checks style      make clean   removes what these commands made"
 
 setup: .venv/installed
@@ -39,6 +40,9 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+fuzz: setup
+	$(BIN)/python tests/fuzz.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -171,7 +171,7 @@ MAY_IMPORT = {  # of the package's own modules; what stands behind a bar only in
     "layers": {"quiet"},
     "noise_schedules": {"quiet"},
     "text": {"clips", "quiet"},
-    "video_model": {"clips", "quiet", "|presets", "|scale_out"},
+    "video_model": {"clips", "quiet", "|", "|presets", "|scale_out"},
     "scale_out": {"clips", "quiet"},
     "shards": {"clips", "|quiet"},
     "adversarial": NETWORKS,

@@ -603,6 +603,20 @@ def test_an_interrupted_training_leaves_nothing(small, tmp_path, monkeypatch):
         assert tree(out) == {}
 
 
+def test_card_and_weights_are_put_in_their_places_while_no_other_process_may(small, tmp_path, monkeypatch):
+    out, seen, replace = tmp_path / "out", [], os.replace
+    out.mkdir()
+
+    def looked(source, target):
+        seen.append((os.path.basename(target), (out / ".small.writing").is_dir()))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", looked)
+    presets.train(small, out, steps=1, verbose=0)
+    assert sorted(seen) == [("small.json", True), ("small.npz", True)]
+    assert set(tree(out)) == {"small.json", "small.npz"}
+
+
 def test_weights_that_are_no_numbers_are_refused(tmp_path):
     model = presets.build({"family": "DenseFrameGenerator", "config": presets.card("dense-bunny")["recipe"]["config"]})
     path = tmp_path / "broken.npz"

@@ -102,6 +102,8 @@ class AdversarialModel(VideoModel):
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
     def get_compile_config(self):
+        if not self.compiled:
+            return {}
         optimizers = {"optimizer": self.optimizer, "discriminator_optimizer": self.discriminator_optimizer}
         return {name: keras.optimizers.serialize(one) for name, one in optimizers.items()}
 

@@ -9,9 +9,11 @@ one more axis in front. Channels are 1 (grey) or 3 (red, green, blue). Files and
 Every check raises ValueError with one sentence: what came, what was expected, how to mend it.
 """
 
+import errno
 import math
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -97,10 +99,20 @@ def check_values(shape: tuple[int, ...], name: str) -> None:
 
 
 def check_path(path: str | os.PathLike) -> Path:
-    """The path as a Path, if it can be one; else ValueError."""
-    if not isinstance(path, (str, os.PathLike)) or not str(path) or "\0" in str(path) or len(str(path)) > 1000:
-        raise ValueError(f"the path is {path!r:.60}, but the name of a file or folder was expected.")
+    """The path as a Path, if it can be one and stands for no pipe or device; else ValueError."""
+    if not isinstance(path, (str, os.PathLike)) or not str(path) or not _can_be(str(path)):
+        raise ValueError(f"the path is {str(path)!r:.200}, but the name of a file or folder was expected.")
     return Path(path)
+
+
+def _can_be(path: str) -> bool:
+    """Whether this is a file or a folder, no pipe or device, whose end may never come; or could become one."""
+    try:
+        return stat.S_IFMT(os.stat(path).st_mode) in (stat.S_IFREG, stat.S_IFDIR)
+    except ValueError:  # a zero byte in it
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
 
 
 def check_count(count: int, name: str = "count", *, least: int = 1) -> int:
@@ -238,6 +250,11 @@ def films(path: Path, frames: int, size: tuple[int, int], every: int) -> Iterato
             kept = kept[every:]
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error says, on one line and in brief; without the name of the file, which an OSError gives once more."""
+    return " ".join(str(getattr(error, "strerror", None) or error).split())[:100]
+
+
 class _RefusedError(ValueError):
     """A sentence of this module, in contrast to whatever a decoder raises."""
 
@@ -267,9 +284,8 @@ def _sound_pictures_of(path: Path) -> Iterator[Image.Image]:
     except _RefusedError as refusal:
         raise ValueError(str(refusal)) from None
     except Exception as error:  # on broken files decoders raise nearly everything
-        reason = getattr(error, "strerror", None) or error  # an OSError would name the file a second time
         raise ValueError(
-            f"{path} cannot be read as video or pictures; it may be broken or cut short ({reason})."
+            f"{path} cannot be read as video or pictures; it may be broken or cut short ({reason_of(error)})."
         ) from None
 
 
@@ -278,13 +294,13 @@ def _pictures_of(path: Path) -> Iterator[Image.Image]:
     if path.is_dir():
         for file in sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES):
             try:
-                with Image.open(file) as image:
+                with Image.open(check_path(file)) as image:
                     _check_side(file, *image.size)
                     picture = image.convert("RGB")
             except _RefusedError:
                 raise
             except Exception as error:
-                raise _RefusedError(f"{file} cannot be read as a picture; it may be broken ({error}).") from None
+                raise _RefusedError(f"{file} is no picture that can be read ({reason_of(error)}).") from None
             yield picture
     elif path.suffix.lower() in (".gif", ".apng", *PICTURES):
         with Image.open(path) as image:
@@ -299,7 +315,9 @@ def _pictures_of(path: Path) -> Iterator[Image.Image]:
                     raise
                 yield image.convert("RGB")
     else:
-        with av.open(str(path), options={"err_detect": "explode"}) as container:
+        # Without a protocol a playlist cannot open what it names, be it another file, itself, or the network.
+        options = {"err_detect": "explode", "protocol_whitelist": "none", "max_pixels": str(MAX_SIDE**2)}
+        with open(path, "rb") as file, av.open(file, options=options) as container:
             if not container.streams.video:
                 raise _RefusedError(f"{path} has no video in it; give an mp4, gif or animated png.")
             stream = container.streams.video[0]
@@ -396,7 +414,11 @@ def _check_place(path: Path) -> None:
     """FileNotFoundError without a folder around the path, ValueError for a folder with things that were not written here."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in; make it first.")
-    if path.is_dir() and {file.name for file in path.iterdir()} != _picture_names(len(list(path.iterdir()))):
+    try:
+        names = set(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if names != _picture_names(len(names)):
         raise ValueError(
             f"{path} is a folder with other things in it than pictures of an older clip; give another name."
         )
@@ -413,16 +435,19 @@ def _room_beside(path: Path) -> Iterator[Path]:
     try:
         (room / "new").mkdir()
         yield room / "new" / path.name
-        old = room / "old"
-        if path.is_dir():
-            os.replace(path, old)
-        try:
-            os.replace(room / "new" / path.name, path)
-        except BaseException:
-            if old.exists():
-                os.replace(old, path)
-            raise
+        for attempt in range(9):
+            try:
+                if path.is_dir():
+                    os.replace(path, room / f"old{attempt}")
+                os.replace(room / "new" / path.name, path)
+                break
+            except OSError:  # another process may be doing the same with the same folder
+                if attempt == 8:
+                    raise
     finally:
+        for old in sorted(room.glob("old*")):
+            if not path.exists():  # whatever happened, the old folder stands again
+                os.replace(old, path)
         shutil.rmtree(room, ignore_errors=True)
 
 

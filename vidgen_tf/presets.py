@@ -20,19 +20,21 @@ import os
 import platform
 import shutil
 import textwrap
-from collections.abc import Sequence
-from contextlib import nullcontext
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 from vidgen_tf import scale_out
-from vidgen_tf.clips import check_count, whole_or_absent
+from vidgen_tf.clips import check_count, reason_of, whole_or_absent
 from vidgen_tf.metrics import frechet_distance, frozen, intersection_over_union, psnr, warping_error
-from vidgen_tf.quiet import keras, tf
+from vidgen_tf.quiet import keras, tf, weights_up_to
 
 FOLDER = Path(__file__).parent / "presets"
+MOST = 10**8  # weights of a network that a card may ask for
 
 
 def names() -> list[str]:
@@ -44,32 +46,59 @@ def card(name: str) -> dict:
     """Recipe and record of a preset as a dictionary.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or a damaged card.
     """
     if name not in names():
         known = textwrap.shorten(", ".join(names()), 160, placeholder=" … (python -m vidgen_tf list names them all)")
         raise ValueError(f"There is no preset {name!r:.60}; known: {known}.")
-    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    try:
+        found = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+        found["recipe"]["config"].items(), found["record"].items()
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise ValueError(f"{name}.json is damaged: it holds no recipe and record; get the file anew.") from None
+    return found
 
 
 def build(recipe: dict) -> keras.Model:
     """The model of a recipe, untrained; an argument {"preset": name} is that preset, trained."""
-    import vidgen_tf
-
     is_preset = lambda value: isinstance(value, dict) and set(value) == {"preset"}  # noqa: E731
     config = {name: load(value["preset"]) if is_preset(value) else value for name, value in recipe["config"].items()}
-    return getattr(vidgen_tf, recipe["family"])(**config)
+    return family_of(recipe)(**config)
+
+
+def family_of(recipe: dict) -> type[keras.Model]:
+    """The kind of model that a recipe names; ValueError for the name of anything else."""
+    import vidgen_tf
+
+    family = getattr(vidgen_tf, str(recipe.get("family")), None)
+    if not (isinstance(family, type) and issubclass(family, keras.Model)):
+        raise ValueError(f"The family is {recipe.get('family')!r:.60}, but the name of a kind of model was expected.")
+    return family
+
+
+def world_of(name: str, config: dict):
+    """The world that a recipe names, or shards; ValueError for the name of anything else."""
+    import vidgen_tf
+
+    world = getattr(vidgen_tf, str(name), None)
+    if not (isinstance(world, type) and hasattr(world, "dataset")):
+        raise ValueError(f"The world is {name!r:.60}, but the name of a kind of world was expected.")
+    return world(**config)
 
 
 def load(name: str) -> keras.Model:
     """The trained model of a preset.
 
     Raises:
-        ValueError: for an unknown name, or weights whose hash is not the one on the card.
+        ValueError: for an unknown name, a recipe that does not work, or weights whose hash is not the one on the card.
     """
     record = card(name)
-    model = build(record["recipe"])
-    set_weights(model, FOLDER / f"{name}.npz", record["record"]["sha256"])
+    try:
+        with weights_up_to(MOST):
+            model = build(record["recipe"])
+    except Exception as error:  # on broken recipes Keras and TensorFlow raise nearly everything
+        raise ValueError(f"{name}.json has a recipe that does not work: {reason_of(error)}") from None
+    set_weights(model, FOLDER / f"{name}.npz", record["record"].get("sha256") or "none")
     return model
 
 
@@ -85,9 +114,11 @@ def set_weights(model: keras.Model, path: Path, sha256: str | None = None) -> No
         raise ValueError(f"{path.name} is damaged: its hash is not the one on its card; get the file anew.")
     try:
         with np.load(path, allow_pickle=False) as file:
-            weights = [file[f"{index:03d}"] for index in range(len(file.files))]
+            if sum(part.file_size for part in file.zip.infolist()) > 8 * model.count_params() + 1000 * len(file.files):
+                raise ValueError("it unfolds to more than the model holds")
+            weights = [np.asarray(file[f"{index:03d}"]) for index in range(len(file.files))]
     except Exception as error:  # on broken files zipfile, zlib and NumPy raise nearly everything
-        raise ValueError(f"{path.name} is no file of weights ({error}).") from None
+        raise ValueError(f"{path.name} is no file of weights ({reason_of(error)}).") from None
     if not all(weight.dtype.kind == "f" and np.isfinite(weight).all() for weight in weights):
         raise ValueError(f"{path.name} holds values that are no finite numbers, so it has no weights to use.")
     if [weight.shape for weight in weights] != [tuple(weight.shape) for weight in model.preset_weights]:
@@ -128,9 +159,7 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
     from, and what the world says of them, "known_…".
     With `test_sketches`: how well clips for as many drawings keep their outlines, beside what the world says of them. With
     `test_painted`: distances and flicker of as many clips in each style of the model."""
-    import vidgen_tf
-
-    world = getattr(vidgen_tf, recipe["world"])(**recipe["test_config"])
+    world = world_of(recipe["world"], recipe["test_config"])
     seed = recipe["seed"] + 1
     scores = {}
     if not getattr(model, "compiled", False):
@@ -147,7 +176,7 @@ def scores_of(model: keras.Model, recipe: dict) -> dict[str, float]:
         clips = model.generate(count, asked, seed=seed)
         scores |= world.scores(clips, () if asked is None else asked)
         if "seen_clips" in recipe:
-            known = getattr(vidgen_tf, recipe["world"])(**recipe["world_config"])
+            known = world_of(recipe["world"], recipe["world_config"])
             asked = _asked(known.sample(recipe["seen_clips"], seed), recipe)
             found = known.scores(model.generate(len(asked), asked, seed=seed), asked)
             scores |= {f"seen_{key}": value for key, value in found.items()}
@@ -226,6 +255,21 @@ def stages_of(recipe: dict, steps: int) -> list[tuple[dict, int]]:
     return [(part, share) for part, share in zip(parts, shares, strict=True) if share]
 
 
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    """One process after the other, so that card and weights fit; the sign of one that was killed counts for half a minute."""
+    sign = folder / f".{name}.writing"
+    for _ in range(300):
+        with suppress(FileExistsError):
+            sign.mkdir()
+            break
+        time.sleep(0.1)
+    try:
+        yield
+    finally:
+        shutil.rmtree(sign, ignore_errors=True)
+
+
 def train(
     name: str, folder: Path, *, steps: int | None = None, verbose: int = 2, callbacks: Sequence = (),
     where: tf.distribute.Strategy | None = None, precision: str | None = None, xla: bool | None = None, every: float = 60.0,
@@ -256,8 +300,6 @@ def train(
         OSError: where the folder has too little space for the weights; found out before training.
         scale_out.LostWorkerError: where another worker is gone.
     """
-    import vidgen_tf
-
     recipe, folder = card(name)["recipe"], Path(folder)
     if scale_out.is_chief(where) and not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder} to write {name} in; make it first.")
@@ -268,7 +310,7 @@ def train(
         scale_out.check_dealt(recipe["batch_size"], where.num_replicas_in_sync)
         if xla:
             raise ValueError("XLA compiles steps of one device only; leave it out on several.")
-    mixed = getattr(getattr(vidgen_tf, recipe["family"]), "mixed", False)
+    mixed = getattr(family_of(recipe), "mixed", False)
     if precision == "mixed_bfloat16" and not mixed:
         raise ValueError(f"{recipe['family']} trains in float32 only; leave the precision out.")
     usual = keras.mixed_precision.dtype_policy().name
@@ -287,6 +329,7 @@ def train(
         for number, (part, share) in enumerate(stages_of(recipe, steps)):
             if number >= kept.stage:
                 _train_part(model, part, share, number, kept, verbose, callbacks, xla)
+        kept.check_taken()
     if not scale_out.is_chief(where):
         return model
     minutes = kept.spent() / 60
@@ -307,7 +350,8 @@ def train(
         "scores": {key: float(f"{value:.4g}") for key, value in scores_of(model, recipe).items()},
         "sha256": hashlib.sha256(file.getvalue()).hexdigest(),
     }
-    with whole_or_absent(folder / f"{name}.npz") as weights, whole_or_absent(folder / f"{name}.json") as text:
+    card_file, weight_file = folder / f"{name}.json", folder / f"{name}.npz"
+    with _alone(folder, name), whole_or_absent(weight_file) as weights, whole_or_absent(card_file) as text:
         weights.write_bytes(file.getvalue())
         text.write_text(json.dumps({"recipe": recipe, "record": record}, indent=2) + "\n", encoding="utf-8")
     kept.remove()
@@ -318,9 +362,7 @@ def _train_part(
     model, part: dict, share: int, number: int, kept: scale_out.Checkpoint, verbose, callbacks, xla
 ) -> None:
     """One of the parts of a training, from where it was cut off."""
-    import vidgen_tf
-
-    world = getattr(vidgen_tf, part["world"])(**part["world_config"])
+    world = world_of(part["world"], part["world_config"])
     held = [weight for weight in model.trainable_variables if any(word in weight.path for word in part.get("hold", ()))]
     for weight in held:
         weight.trainable = False

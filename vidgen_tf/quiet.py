@@ -5,9 +5,11 @@ devices; no Python setting removes the first lines. So the stream is pointed at 
 If the import fails, what was written is shown with the error: nothing is swallowed that explains a failure.
 """
 
+import math
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,4 +48,30 @@ with quiet_stderr():
     # One of its rewritings of a graph fails on leaky ReLU, says so on the error stream in the midst of a lesson, and gains little.
     tf.config.optimizer.set_experimental_options({"remapping": False})
 
-__all__ = ["keras", "quiet_stderr", "tf"]
+_ONE = threading.RLock()
+
+
+@contextmanager
+def weights_up_to(most: int) -> Iterator[None]:
+    """While the body makes networks from what a file says, ValueError before they have more than so many weights in all.
+    One thread after the other; what others make meanwhile does not count."""
+    layer, made, thread = keras.layers.Layer, 0, threading.get_ident()
+
+    def counted(self, shape=None, *arguments, **options):
+        nonlocal made
+        if threading.get_ident() == thread:
+            made += math.prod(shape or ())
+            if made > most:
+                raise ValueError(f"it asks for a network of more than {most:,} weights")
+        return add_weight(self, shape, *arguments, **options)
+
+    with _ONE:
+        add_weight = layer.add_weight
+        layer.add_weight = counted
+        try:
+            yield
+        finally:
+            layer.add_weight = add_weight
+
+
+__all__ = ["keras", "quiet_stderr", "tf", "weights_up_to"]

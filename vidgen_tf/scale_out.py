@@ -31,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vidgen_tf.clips import check_number
+from vidgen_tf.clips import check_number, reason_of
 from vidgen_tf.quiet import keras, tf
 
 # ------------------------------------------------------------------------------------------------ the replicas
@@ -302,12 +302,16 @@ class Checkpoint(keras.callbacks.Callback):
     def _read(self) -> None:
         name = self.path.name
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                run, place = str(file["run"]), file["place"]
-                self.arrays = [file[f"{index:04d}"] for index in range(len(file.files) - 2)]
+            with np.load(self.path if self.path.is_file() else "", allow_pickle=False) as file:
+                if sum(part.file_size for part in file.zip.infolist()) > self.path.stat().st_size:
+                    raise ValueError("it unfolds to more than was written")
+                run, place = str(file["run"]), np.asarray(file["place"])
+                self.arrays = [np.asarray(file[f"{index:04d}"]) for index in range(len(file.files) - 2)]
+            if place.shape != (3,) or not (np.isfinite(place).all() and (place >= 0).all()):
+                raise ValueError("it does not say how far the training was")
             self.stage, self.done, self.seconds = int(place[0]), int(place[1]), float(place[2])
         except Exception as error:  # on broken files zipfile, zlib and NumPy raise nearly everything
-            raise ValueError(f"{name} is damaged ({error!s:.80}); remove it to begin anew.") from None
+            raise ValueError(f"{name} is damaged ({reason_of(error)}); remove it to begin anew.") from None
         if run != self.run:
             raise ValueError(
                 f"{name} was left by another training, of other steps maybe; go on with that, or remove it."
@@ -321,7 +325,12 @@ class Checkpoint(keras.callbacks.Callback):
             return
         own = [np.zeros(variable.shape, variable.dtype) for variable in variables]
         kept, self.arrays = own if self.arrays is None else self.arrays, None
-        if [array.shape for array in kept] != [array.shape for array in own]:
+        # NumPy writes types that are not its own, such as bfloat16, as plain bytes ("V").
+        same = [
+            a.shape == b.shape and (a.dtype == b.dtype or a.dtype.str == f"|V{b.itemsize}")
+            for a, b in zip(kept, own, strict=False)
+        ]
+        if len(kept) != len(own) or not all(same) or self.done >= steps:
             raise ValueError(f"{self.path.name} does not fit this model; remove it to begin anew.")
         told = agreed(np.frombuffer(b"".join(array.tobytes() for array in kept), np.uint8), self.where).tobytes()
         ends = list(itertools.accumulate(array.nbytes for array in own))
@@ -335,6 +344,11 @@ class Checkpoint(keras.callbacks.Callback):
         late = time.monotonic() - self.written >= self.every and self.done < self.steps
         if late and is_chief(self.where):
             self.keep()
+
+    def check_taken(self) -> None:
+        """ValueError if what was kept is of a part that this training does not have, so that nothing was trained."""
+        if self.found:
+            raise ValueError(f"{self.path.name} is damaged: this training has no such part; remove it to begin anew.")
 
     def spent(self) -> float:
         """Seconds of training, those before it was cut off included."""

@@ -30,7 +30,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vidgen_tf import presets, scale_out
-from vidgen_tf.clips import check_clips, check_count, check_number, check_path, to_float, to_uint8, whole_or_absent
+from vidgen_tf.clips import (
+    check_clips,
+    check_count,
+    check_number,
+    check_path,
+    reason_of,
+    to_float,
+    to_uint8,
+    whole_or_absent,
+)
 from vidgen_tf.metrics import (
     bootstrap_interval,
     coverage,
@@ -54,6 +63,7 @@ COLUMNS = ("frechet", "mmd", "coverage", "permanence", "flicker", "caption", "he
 REAL, OTHERS, ASKED, HELD_OUT, EXACT = range(9001, 9006)  # seeds of what no training sees
 FOREVER = 2**62  # steps
 SHOWN = 4  # clips of each row that are kept
+MOST = 2**28  # bytes that these may be in all
 WITHIN = 0.9  # share of an interval
 DEVIATIONS = 1.645  # that many standard errors on either side have this share
 
@@ -65,7 +75,15 @@ def recipes(path: str | os.PathLike | None = None) -> dict:
         ValueError: for a file that holds none.
     """
     path = RECIPES if path is None else check_path(path)
-    return _read(path, {"world", "train_config", "test_config", "judge", "clips", "held_out", "rounds", "seed", "rows"})
+    found = _read(
+        path, {"world", "train_config", "test_config", "judge", "clips", "held_out", "rounds", "seed", "rows"}
+    )
+    rows = found["rows"] if isinstance(found["rows"], list) else [None]
+    if not all(
+        isinstance(row, dict) and isinstance(row.get("name"), str) and {"parts", "family"} & set(row) for row in rows
+    ):
+        raise ValueError(f"{path.name} is damaged: its rows are no list of recipes with names; give another one.")
+    return found
 
 
 def read_scoreboard(path: str | os.PathLike | None = None) -> dict:
@@ -84,7 +102,38 @@ def read_scoreboard(path: str | os.PathLike | None = None) -> dict:
     Raises:
         ValueError: for a file that is missing or damaged.
     """
-    return _read(SHIPPED if path is None else check_path(path), {"minutes", "hardware", "rows"})
+    path = SHIPPED if path is None else check_path(path)
+    found = _read(path, {"minutes", "hardware", "rows"})
+    try:
+        _number(found["minutes"])
+        for row in found["rows"].values():
+            _check_row(row)
+    except Exception as error:  # of a file that anybody may have changed
+        raise ValueError(f"{path.name} is damaged ({reason_of(error)}); remove it to begin anew.") from None
+    return found
+
+
+def _number(value) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{value!r:.40} stands where a number was expected")
+    float(value)  # whole numbers in JSON have no end
+
+
+def _check_row(row: dict) -> None:
+    """Any error if what is known of a row has not the form that `read_scoreboard` promises."""
+    for name in TITLES.keys() & row.keys():
+        value = row[name]
+        if name in ("frechet", "mmd"):
+            numbers = value
+            _, _, _ = value
+        elif name == "likelihood":
+            numbers = [value[part] for part in ("below", "error", "limit")]
+        else:
+            numbers = [] if (name, value) == ("memory", None) else [value]
+        for number in numbers:
+            _number(number)
+    if not all(isinstance(row.get(name, ""), str) for name in ("failed", "note")):
+        raise ValueError("a note is no text")
 
 
 def scoreboard_clips(path: str | os.PathLike | None = None) -> dict[str, np.ndarray]:
@@ -110,9 +159,11 @@ def _clips(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"There is no file {path.name}; python -m vidgen_tf scoreboard makes a scoreboard.")
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
+            if sum(part.file_size for part in file.zip.infolist()) > MOST:
+                raise ValueError(f"it unfolds to more than {MOST >> 20} MiB")
+            found = {name: np.asarray(file[name]) for name in file.files}
     except Exception as error:  # on broken files zipfile, zlib and NumPy raise nearly everything
-        raise ValueError(f"{path.name} is damaged ({error!s:.80}); remove it, and scoreboard.json.") from None
+        raise ValueError(f"{path.name} is damaged ({reason_of(error)}); remove it, and scoreboard.json.") from None
     return {name: clips for name, clips in found.items() if clips.dtype == np.uint8 and clips.ndim == 5 and len(clips)}
 
 
@@ -122,10 +173,11 @@ def _read(path: Path, names: set[str]) -> dict:
         raise ValueError(f"There is no file {path.name}; python -m vidgen_tf scoreboard makes a scoreboard.")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path.name} is damaged ({error!s:.80}); {again}.") from None
-    if not isinstance(found, dict) or not names <= set(found):
-        raise ValueError(f"{path.name} is damaged: it lacks {sorted(names - set(found))[0]!r}; {again}.") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path.name} is damaged ({reason_of(error)}); {again}.") from None
+    found = found if isinstance(found, dict) else {}
+    if not names <= set(found):
+        raise ValueError(f"{path.name} is damaged: it lacks {sorted(names - set(found))[0]!r}; {again}.")
     return found
 
 
@@ -371,6 +423,8 @@ def _trained(parts: list[dict], board: dict, minutes: float, path: Path, every: 
         if kept.stage <= last:
             with _may_fail():
                 models[-1].fit(_stream(part, board, kept.done), steps_per_epoch=FOREVER, verbose=0, callbacks=[kept])
+    if kept.stage > last + 1:
+        raise ValueError(f"{path.name} is damaged: this training has no such part; remove it to begin anew.")
     if kept.stage <= last:
         kept.stage = last + 1  # all is trained; what follows can be done again
         kept.keep()
@@ -393,7 +447,7 @@ def _built(part: dict, models: list) -> keras.Model:
             return getattr(vidgen_tf, value["words_of"]).words
         return value
 
-    return getattr(vidgen_tf, part["family"])(**{name: value_of(value) for name, value in part["config"].items()})
+    return presets.family_of(part)(**{name: value_of(value) for name, value in part["config"].items()})
 
 
 def untrained(parts: list[dict]) -> list[keras.Model]:
@@ -405,9 +459,7 @@ def untrained(parts: list[dict]) -> list[keras.Model]:
 
 
 def _world(name: str, config: dict):
-    import vidgen_tf
-
-    return getattr(vidgen_tf, name)(**config)
+    return presets.world_of(name, config)
 
 
 def _stream(part: dict, board: dict, first: int) -> tf.data.Dataset:

@@ -10,6 +10,7 @@ a training goes on where it was cut off without reading what came before.
 """
 
 import json
+import os
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from vidgen_tf.clips import (
     check_size,
     check_values,
     films,
+    reason_of,
     to_float,
     whole_or_absent,
 )
@@ -115,6 +117,17 @@ def _checksum(path: Path) -> int:
     return found
 
 
+def _told(one: dict) -> tuple[str, int, int, list[str]]:
+    """Name, count, checksum and captions of a shard, as an index tells them."""
+    name, clips, captions = str(one["file"]), check_count(one["clips"], "clips"), one["captions"]
+    if not name.isprintable():
+        raise ValueError(f"{name!r:.60} is no name of a shard")
+    if not isinstance(captions, list) or len(captions) != clips:
+        raise ValueError(f"{name:.60} has {clips} clips, but not as many captions")
+    "".join(captions).encode()  # each is a text, of characters that can be written
+    return name, clips, int(one["crc32"]), captions
+
+
 class Shards:
     """Clips in a folder that `write_shards` made. All shards are read once at the beginning, to check them.
 
@@ -143,39 +156,49 @@ class Shards:
         if part not in ("all", "train", "test"):
             raise ValueError(f"part is {part!r:.40}, but one of all, train, test was expected.")
         try:
-            index = json.loads((self.folder / "index.json").read_text(encoding="utf-8"))
+            index = json.loads(check_path(self.folder / "index.json").read_text(encoding="utf-8"))
             self.clip_shape = tuple(check_count(side, "clip_shape") for side in index["clip_shape"])
-            shards = [
-                (str(one["file"]), int(one["clips"]), int(one["crc32"]), one["captions"]) for one in index["shards"]
-            ]
+            if len(self.clip_shape) != 4 or self.clip_shape[3] not in (1, 3):
+                raise ValueError(f"clip_shape is {self.clip_shape!s:.60}, not that of clips of 1 or 3 channels")
+            shards = [_told(one) for one in index["shards"]]
         except Exception as error:  # of an index that anybody may have changed
-            raise ValueError(f"{self.folder} has no sound index.json ({error!s:.80}); write the shards anew.") from None
+            raise ValueError(
+                f"{self.folder} has no sound index.json ({reason_of(error)}); write the shards anew."
+            ) from None
         self.skipped, self._maps, self._captions, self._rows = [], [], [], []
         for name, clips, crc, captions in shards:
             reason = self._fault(name, clips, crc)
             if reason and corrupt == "stop":
-                raise ValueError(f"The shard {name} {reason}; get it anew, or leave it out with corrupt='skip'.")
+                raise ValueError(
+                    f"The shard {name:.60} of {self.folder} {reason}; get it anew, or leave it out with corrupt='skip'."
+                )
             if reason:
-                warnings.warn(f"The shard {name} {reason} and is left out.", stacklevel=2)
+                warnings.warn(f"The shard {name:.60} of {self.folder} {reason} and is left out.", stacklevel=2)
                 self.skipped.append(name)
                 continue
             cut = clips - max(1, round(held * clips))
             rows = {"all": range(clips), "train": range(cut), "test": range(cut, clips)}[part]
             self._maps.append(np.load(self.folder / name, mmap_mode="r", allow_pickle=False))
             self._captions.append(np.array(captions, dtype=object))
-            self._rows.append(np.array([(len(self._maps) - 1, row) for row in rows], np.int64).reshape(-1, 2))
+            self._rows.append(np.stack([np.full(len(rows), len(self._maps) - 1), np.array(rows, np.int64)], axis=1))
         self.count = sum(map(len, self._rows))
         if not self.count:
             raise ValueError(f"{self.folder} has no clip left for part {part!r}; write the shards anew.")
 
     def _fault(self, name: str, clips: int, crc: int) -> str:
         path = self.folder / name
-        if path.parent != self.folder or not path.is_file():
+        if path.parent != self.folder or not os.path.isfile(path):  # a name that no file can have is no error here
             return "is missing"
         if _checksum(path) != crc:
             return "is damaged, its checksum is not the one in the index"
-        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-        return "" if shape == (clips, *self.clip_shape) else f"has the shape {shape}"
+        try:
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
+            shape, kind = found.shape, found.dtype
+        except Exception as error:  # on files that are none of NumPy's it raises nearly everything
+            return f"is no array ({reason_of(error)})"
+        if shape != (clips, *self.clip_shape) or kind != np.uint8:
+            return f"has the shape {shape!s:.60} of {kind!s:.20}, not {(clips, *self.clip_shape)} of uint8"
+        return ""
 
     def order(self, seed: int, first: int = 0) -> Iterator[np.ndarray]:
         """The clips again and again, each time in another order, from clip number `first` of this stream on: int64 (n, 2),

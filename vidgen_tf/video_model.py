@@ -18,15 +18,18 @@ Everything else is Keras's own: `compile`, `fit`, `evaluate`, `save`. Data is `c
 Then add the family to the list in `tests/test_families.py` and write its lesson.
 """
 
+import os
+import zipfile
 from collections.abc import Sequence
 from contextlib import contextmanager
 
 import numpy as np
 
-from vidgen_tf.clips import as_array, check_clips, check_count, check_seed, check_values
-from vidgen_tf.quiet import keras, tf
+from vidgen_tf.clips import as_array, check_clips, check_count, check_path, check_seed, check_values, reason_of
+from vidgen_tf.quiet import keras, tf, weights_up_to
 
 BATCH = 64  # clips that go through a network at once outside of training
+UNFOLDED = 20  # times the size of its file that a model may take; weights as Keras writes them are not even zipped
 
 
 class HasPreset:
@@ -50,6 +53,36 @@ class HasPreset:
         from vidgen_tf import scale_out
 
         return scale_out.fit(self, x, **kwargs)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike):
+        """A model that `save` wrote to a file; nothing that the file holds is executed, and only classes of the kit are made.
+
+        Raises:
+            FileNotFoundError: where there is no such file.
+            ValueError: for a file that is damaged, unfolds to far more than it should, or holds code or another model.
+        """
+        import vidgen_tf
+
+        path = check_path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no file {path}; check the name.")
+        for name in vidgen_tf.__all__:  # Keras knows a class once its module is loaded
+            getattr(vidgen_tf, name)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(part.file_size for part in archive.infolist())
+            if size > UNFOLDED * path.stat().st_size:
+                raise ValueError(f"it unfolds to more than {UNFOLDED} times its size")
+            with weights_up_to(size):  # each takes more than a byte
+                model = keras.saving.load_model(path, safe_mode=True)
+        except Exception as error:  # on broken files Keras, zipfile and h5py raise nearly everything
+            raise ValueError(
+                f"{path} holds no model of the kit, whole and without code ({reason_of(error)})."
+            ) from None
+        if not isinstance(model, cls):
+            raise ValueError(f"{path} holds a {type(model).__name__}, not a {cls.__name__}.")
+        return model
 
 
 class VideoModel(HasPreset, keras.Model):

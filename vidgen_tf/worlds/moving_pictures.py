@@ -291,7 +291,9 @@ def _read_idx(source: str | os.PathLike) -> np.ndarray:
             check_values((count, SIDE, SIDE), f"{path}'s array")
             pixels = np.frombuffer(file.read(count * SIDE**2 + 1), np.uint8)
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} cannot be read, it may be broken or cut short ({error}); get it anew.") from None
+        raise ValueError(
+            f"{path} cannot be read, it may be broken or cut short ({error!s:.100}); get it anew."
+        ) from None
     if len(pixels) != count * SIDE**2 or not count:
         more = "more" if len(pixels) > count * SIDE**2 else len(pixels) // SIDE**2
         raise ValueError(f"{path} promises {count} pictures and holds {more}; get it anew.")

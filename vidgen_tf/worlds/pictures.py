@@ -168,7 +168,7 @@ class Pictures(World):
     def _read_file(self, file: str) -> np.ndarray:
         """The picture in a file, uint8 (size, size, channels)."""
         try:
-            with Image.open(file) as opened:
+            with Image.open(str(check_path(file))) as opened:
                 side = max(opened.size)
                 still = None if side > MAX_SIDE else self._fit(ImageOps.exif_transpose(opened))
         except Exception:  # on broken files decoders raise nearly everything

@@ -225,11 +225,11 @@ def _picture(drawing) -> np.ndarray:
         try:
             with Image.open(check_path(drawing)) as file:
                 _check_sides(file.height, file.width)
-                drawing = np.asarray(file.convert("RGBA"))
+                drawing = np.asarray(file.convert("RGBA").reduce(-(-max(file.size) // 2048)))
         except FileNotFoundError:
             raise FileNotFoundError(f"There is no file {drawing}; give the path of a picture.") from None
-        except (OSError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{drawing} is no picture that can be read ({error}).") from None
+        except Exception as error:  # on broken files decoders raise nearly everything
+            raise ValueError(f"{drawing} is no picture that can be read ({error!s:.100}).") from None
     values = as_array(drawing, "drawing")
     values = values[..., None] if values.ndim == 2 else values
     if values.ndim != 3 or min(values.shape) < 1 or values.shape[2] not in (1, 3, 4):
