@@ -6,7 +6,7 @@ from conftest import noise, refuses
 
 import vidgen_tf as vg
 from vidgen_tf.clips import check_clips
-from vidgen_tf.worlds.anatomy import Anatomy, Slices, _depth, known_and_painted, paint, redraw
+from vidgen_tf.worlds.anatomy import Anatomy, Slices, _depth, known_and_painted, paint_cases, redraw_outlines
 
 
 @pytest.fixture(scope="module")
@@ -297,22 +297,22 @@ def test_paint_asks_for_each_slice_beside_the_one_below():
             seen.append((seed, known))
             return np.stack([known[:, 0], cases[:, len(seen) - 1]], axis=1)
 
-    np.testing.assert_array_equal(paint(Knows(), lesions, organs, seed=2, noise=0, steps=3), cases)
+    np.testing.assert_array_equal(paint_cases(Knows(), lesions, organs, seed=2, noise=0, steps=3), cases)
     assert len({seed for seed, _ in seen}) == 16
     for number, (_, known) in enumerate(seen):
         np.testing.assert_array_equal(known[:, 0], known_and_painted(cases)[:, number, 0])
     seen.clear()
-    rough = paint(Knows(), lesions, organs, seed=2, noise=0.1, steps=3)
+    rough = paint_cases(Knows(), lesions, organs, seed=2, noise=0.1, steps=3)
     assert (rough - cases)[:, -1, ..., 0].std() == pytest.approx(0.1, rel=0.15)  # a little less, since air is -1
     np.testing.assert_array_equal(rough[..., 1:], cases[..., 1:])
     with refuses("noise is -1"):
-        paint(Knows(), lesions, organs, seed=2, noise=-1)
+        paint_cases(Knows(), lesions, organs, seed=2, noise=-1)
     with refuses("(count, slices, size, size)"):
-        paint(Knows(), lesions, organs[:, :5], seed=2)
+        paint_cases(Knows(), lesions, organs[:, :5], seed=2)
 
 
 def test_redrawn_outlines_are_new_and_lesions_lie_in_their_organs(sample):
-    lesions, organs = redraw(sample.truth["lesion"][:6], sample.truth["organ"][:6], 40, 3)
+    lesions, organs = redraw_outlines(sample.truth["lesion"][:6], sample.truth["organ"][:6], 40, 3)
     assert lesions.shape == organs.shape == (40, 16, 32, 32)
     assert not (lesions & ~organs).any()
     assert (lesions.sum(axis=(1, 2, 3)) >= 20).all()
@@ -321,7 +321,7 @@ def test_redrawn_outlines_are_new_and_lesions_lie_in_their_organs(sample):
         far = [vg.dice(made, np.broadcast_to(one, made.shape)).max() for one in old]
         assert max(far) < 0.98  # none is the one that it came from
         assert 0.6 < made.sum(axis=(1, 2, 3)).mean() / old.sum(axis=(1, 2, 3)).mean() < 1.4
-    again, _ = redraw(sample.truth["lesion"][:6], sample.truth["organ"][:6], 40, 3)
+    again, _ = redraw_outlines(sample.truth["lesion"][:6], sample.truth["organ"][:6], 40, 3)
     np.testing.assert_array_equal(again, lesions)
     with refuses("count is 0"):
-        redraw(lesions, organs, 0, 1)
+        redraw_outlines(lesions, organs, 0, 1)
