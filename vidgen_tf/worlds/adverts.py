@@ -240,9 +240,8 @@ class Adverts(World):
         far = np.sqrt(np.mean((np.moveaxis(edge, 0, -1)[:, None] - known) ** 2, axis=(2, 3)))
         mood = far.argmin(axis=1)
         ground = np.moveaxis(GROUNDS[mood], -1, 0)[:, :, None]  # (3, count, 1, 32, 1)
-        gap = np.sqrt(
-            sum((each - under) ** 2 for each, under in zip(shown, ground, strict=True))
-        )  # (count, 15, 32, 32)
+        squares = ((each - under) ** 2 for each, under in zip(shown, ground, strict=True))
+        gap = np.sqrt(sum(squares))  # (count, 15, 32, 32)
         weight = np.where(gap > LEAST_GAP, gap, 0)
         plain = shown / LIGHTS[mood].T[:, :, None, None, None]
         color = weight * (plain.max(axis=0) - plain.min(axis=0))  # what is grey tells no colour
