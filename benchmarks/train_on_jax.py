@@ -268,9 +268,8 @@ def judge(model, recipe, chosen, jax, jnp, latent):
                 clips=to_uint8(np.clip(made[:12], -1, 1)),
                 captions=np.array(asked[:12]),
             )
-        for name, frames in (("first and last", [0, -1]), ("first 4", [0, 1, 2, 3]), ("first", [0])):
-            if not model.fills:
-                continue
+        parts = (("first and last", [0, -1]), ("first 4", [0, 1, 2, 3]), ("first", [0]))
+        for name, frames in parts if model.fills is True else parts[2:] if model.fills else ():
             mask = np.zeros((1, real.shape[1], 1, 1, 1), np.float32)
             mask[:, frames] = 1
             known = model.known_of(jnp.asarray(real), jnp.broadcast_to(jnp.asarray(mask), (*real.shape[:-1], 1)))

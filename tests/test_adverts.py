@@ -180,6 +180,21 @@ def test_a_grey_product_has_no_colour(world):
     assert (found["color"], found["pace"], found["mood"]) == (-1, 0, 0)
 
 
+def test_a_product_off_its_way_has_no_pace_and_a_speck_is_no_product(world):
+    clips = world.render(world.stills[:3], [[0, 0, 0]] * 3)
+    for jumps, pace in (((1, 0, -1, 0), 0), ((1, -1, 2, -2), -1)):  # 0.7 and 1.6 pixels, root mean square
+        moved = clips.copy()
+        for frame in range(1, 16):
+            moved[:, frame] = np.roll(clips[:, frame], jumps[frame % 4], axis=2)
+        assert set(world.read(moved)["pace"]) == {pace}
+    still = np.zeros((2, 24, 24), np.uint8)
+    still[0, 8:10, 8:12], still[1, 8:12, 8:12] = 255, 255  # 8 pixels, and 16
+    found = world.read(world.render(still, [[0, 0, 0]] * 2))
+    assert np.isnan(found["center"][0]).all()
+    assert np.isfinite(found["center"][1]).all()
+    assert found["pace"].tolist() == [-1, 0]
+
+
 def test_colours_and_grounds_are_far_apart():
     lengths = np.linalg.norm(TINTS, axis=1)
     cosine = (TINTS / lengths[:, None]) @ (TINTS / lengths[:, None]).T - np.eye(6)
@@ -198,6 +213,11 @@ def test_scores_count_what_is_as_asked(world):
     asked[1, 2:] = (asked[1, 2:] + 1) % 3
     scores = world.scores(sample.clips, asked)
     assert scores == {"readable": 1.0, "error": 0.0, "color": 0.75, "pace": 0.75, "mood": 0.75, "profile": 0.5}
+    with refuses("labels", "(4, 4)", "(3, 4)"):
+        world.scores(sample.clips[:3], asked)
+    with refuses("(5, 32, 32, 3)"):
+        world.scores(sample.clips[:, :5], asked)
+    assert world.scores(noise(2, 16, 32, 32, 3)) == {"readable": 0.0, "error": 2.0}
 
 
 def test_a_dataset_pairs_clips_with_their_labels(world):

@@ -6,7 +6,7 @@ from conftest import noise, refuses
 
 import vidgen_tf as vg
 from vidgen_tf.clips import check_clips
-from vidgen_tf.worlds.anatomy import Anatomy, Slices, _depth, known_and_painted, paint, redraw
+from vidgen_tf.worlds.anatomy import Anatomy, Slices, _depth, known_and_painted, paint_cases, redraw_outlines
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,9 @@ def test_what_is_read_is_the_truth(sample):
     assert (found["inside"] == 1).all()
     large = sample.truth["volume"] > 40
     assert np.corrcoef(found["core"][large], sample.truth["contrast"][large, 0])[0, 1] > 0.5
+    assert np.corrcoef(found["rim"][large], sample.truth["contrast"][large, 1])[0, 1] > 0.4
+    assert (sample.truth["contrast"][:, 0] < 0).all()  # a dark core
+    assert (sample.truth["contrast"][:, 1] > 0).all()  # and a bright rim
     scores = Anatomy().scores(sample.clips)
     assert set(scores) == {"one", "inside", "dark", "rimmed"}
     assert min(scores.values()) > 0.85
@@ -91,6 +94,27 @@ def test_what_is_no_lesion_scores_low(sample):
     two[..., 1] = -1
     two[:, 2:5, 3:7, 3:7, 1] = two[:, 8:11, 20:25, 20:25, 1] = 1
     assert (Anatomy().read(two)["pieces"] == 2).all()
+
+
+def test_a_speck_beside_a_lesion_is_no_piece(sample):
+    clips = sample.clips[:1].copy()
+    clips[..., 1] = -1
+    clips[0, 4:7, 8:12, 8:12, 1] = 1  # 48 voxels
+    clips[0, 10, 20, 20:23, 1] = 1  # and three apart
+    assert Anatomy().read(clips)["pieces"] == 1
+    clips[0, 10, 20:24, 20:23, 1] = 1  # twelve are a piece
+    assert Anatomy().read(clips)["pieces"] == 2
+
+
+def test_healthy_organs_have_bright_vessels_and_dark_cysts():
+    bright, dark = [], []
+    for clip in Anatomy(lesions=0.0).sample(20, 2).clips:
+        organ = clip[..., 2] > 0
+        inside = clip[..., 0][_depth(organ) > 2] - np.median(clip[..., 0][organ])
+        bright.append((inside > 0.15).mean())
+        dark.append((inside < -0.25).mean())
+    assert 0.03 < np.mean(bright) < 0.09
+    assert 0.08 < np.mean(dark) < 0.18
 
 
 def test_depth_counts_voxels_to_the_border():
@@ -159,6 +183,51 @@ def test_a_segmenter_looks_at_the_scan_alone_and_at_neighbouring_slices(world):
     np.testing.assert_array_equal(segmenter.segment(clips), segmenter.segment(blind))
 
 
+def test_the_lowest_and_the_highest_slice_have_air_beside_them(world):
+    segmenter, scan = vg.Segmenter(world.clip_shape, width=4), world.sample(1, 0).clips[..., :1]
+    said, air = np.asarray(segmenter(scan)), np.full_like(scan[:, :1], -1)
+    up = np.asarray(segmenter(np.concatenate([air, scan[:, :-1]], axis=1)))
+    down = np.asarray(segmenter(np.concatenate([scan[:, 1:], air], axis=1)))
+    np.testing.assert_allclose(up[:, 1], said[:, 0], atol=1e-5)
+    np.testing.assert_allclose(down[:, -2], said[:, -1], atol=1e-5)
+    assert np.abs(said[:, 0] - said[:, -1]).max() > 0.01
+
+
+def test_many_cases_are_segmented_as_each_of_them_is(world):
+    segmenter, clips = vg.Segmenter(world.clip_shape, width=4), world.sample(40, 0).clips  # 320 slices: two parts
+    segmenter.unet.layers[-1].bias.assign([-float(np.median(np.asarray(segmenter(clips[:4, ..., :1])))) - 2.0])
+    found = segmenter.segment(clips)
+    assert found.shape == (40, 8, 16, 16)
+    assert 0.1 < found.mean() < 0.9
+    alone = np.concatenate([segmenter.segment(clip[None]) for clip in clips])
+    assert (found == alone).mean() > 0.999  # but for rounding
+
+
+def test_a_case_is_changed_together_with_its_outline(world):
+    from vidgen_tf.segmenter import _changed
+
+    case = world.sample(1, 3).clips[0]
+    case[..., 0] = case[..., 1]  # the scan is the outline
+    chance = np.random.default_rng(0)
+    changed = [_changed(case, chance) for _ in range(20)]
+    for each in changed:
+        assert ((each[..., 0] > 0) == (each[..., 1] > 0)).mean() > 0.99
+        assert (each[..., 1] > 0).sum() == (case[..., 1] > 0).sum()
+    assert sum((each[..., 1] != case[..., 1]).any() for each in changed) > 15
+    assert np.std([each[..., 0].max() for each in changed]) > 0.01  # brighter or darker
+
+
+def test_what_is_missed_is_the_cross_entropy_and_the_dice_coefficient_by_hand():
+    from vidgen_tf.segmenter import _missed
+
+    true, said = np.array([1, 0, 1, 0], np.float32), np.array([2.0, -1.0, 0.5, 3.0], np.float32)
+    share = 1 / (1 + np.exp(-said))
+    entropy = -np.mean(np.log(np.where(true > 0, share, 1 - share)))
+    overlap = (2 * (share[0] + share[2]) + 1) / (2 + share.sum() + 1)
+    found = float(_missed(true.reshape(1, 1, 2, 2, 1), said.reshape(1, 1, 2, 2, 1)))
+    assert found == pytest.approx(entropy + 1 - overlap, rel=1e-5)
+
+
 def test_the_same_seeds_train_the_same_segmenter(world):
     clips, made = world.sample(4, 0).clips, []
     for _ in range(2):
@@ -178,6 +247,10 @@ def test_a_segmenter_refuses_what_does_not_fit(world):
         segmenter.segment(noise(1, 8, 32, 32, 1))
     with refuses("steps"):
         segmenter.learn(world.sample(2, 0).clips, 0, seed=0)
+    with refuses("batch_size"):
+        segmenter.learn(world.sample(2, 0).clips, 1, seed=0, batch_size=0)
+    with refuses("seed is -1"):
+        segmenter.learn(world.sample(2, 0).clips, 1, seed=-1)
     with refuses("shape"):
         segmenter.learn(noise(2, 8, 16, 16, 1), 1, seed=0)
 
@@ -221,6 +294,50 @@ def test_the_first_axis_is_up_and_the_third_goes_to_the_right():
     above = vg.render_volume(density, colors, [0], tilt=90, size=32)[0]
     assert bright(above)[1] < 12
     assert 12 < bright(above)[0] < 20
+
+
+def test_a_block_is_seen_where_a_projection_by_hand_puts_it():
+    density, colors, size = np.zeros((8, 8, 8)), np.ones((8, 8, 8, 3)), 40
+    density[5:7, 1:3, 1:3] = 50  # its middle is at (0.5, -0.5, -0.5)
+    up, second, third, half = 0.5, -0.5, -0.5, np.sqrt(0.5)
+    for turn, right in (
+        (0, third),
+        (90, second),
+        (45, half * second + half * third),
+        (-45, half * third - half * second),
+    ):
+        bright = np.argwhere(vg.render_volume(density, colors, [turn], size=size)[0, ..., 0] > 0)
+        expected = [(place / 1.25 + 1) / 2 * size - 0.5 for place in (-up, right)]
+        np.testing.assert_allclose(bright.mean(axis=0), expected, atol=0.3)
+
+
+def test_the_eye_goes_against_the_clock_and_up():
+    density, colors = cube(50.0)
+    colors[..., 4:, :], colors[..., :4, :] = (1, -1, -1), (-1, 1, -1)  # where the third axis ends it is red
+    right, left = vg.render_volume(density, colors, [90, -90], size=16)[:, 8, 8]
+    np.testing.assert_allclose(right, [1, -1, -1], atol=0.02)
+    np.testing.assert_allclose(left, [-1, 1, -1], atol=0.02)
+    colors[4:], colors[:4] = (1, -1, -1), (-1, 1, -1)  # the last slice is red
+    for tilt, color in ((90, [1, -1, -1]), (-90, [-1, 1, -1])):
+        np.testing.assert_allclose(vg.render_volume(density, colors, [0], tilt, 16)[0, 8, 8], color, atol=0.02)
+
+
+def test_a_frame_shows_a_square_with_sides_of_two_and_a_half():
+    frame = vg.render_volume(*cube(50.0), [0], size=40)[0]
+    assert ((frame[20, :, 0] > 0).sum(), (frame[:, 20, 0] > 0).sum()) == (32, 32)  # 2 of 2.5
+
+
+@pytest.mark.parametrize("number", [1, 3, 6])
+def test_a_voxel_is_in_the_middle_of_its_part_of_the_cube(number):
+    place = 1.25 * ((2 * np.arange(100) + 1) / 100 - 1)
+    density, dark = cube(50.0, -1.0)
+    for axis in (0, 2):
+        colors = dark.copy()
+        np.moveaxis(colors, axis, 0)[number] = 1
+        frame = vg.render_volume(density, colors, [0], size=100)[0, ..., 0] + 1
+        light = frame[:, 50] if axis == 0 else frame[50]
+        middle = (light * (-place if axis == 0 else place)).sum() / light.sum()
+        assert middle == pytest.approx((2 * number + 1) / 8 - 1, abs=0.05)
 
 
 def test_a_turn_by_360_degrees_changes_nothing_and_nothing_is_black():
@@ -297,22 +414,31 @@ def test_paint_asks_for_each_slice_beside_the_one_below():
             seen.append((seed, known))
             return np.stack([known[:, 0], cases[:, len(seen) - 1]], axis=1)
 
-    np.testing.assert_array_equal(paint(Knows(), lesions, organs, seed=2, noise=0, steps=3), cases)
+    np.testing.assert_array_equal(paint_cases(Knows(), lesions, organs, seed=2, noise=0, steps=3), cases)
     assert len({seed for seed, _ in seen}) == 16
     for number, (_, known) in enumerate(seen):
         np.testing.assert_array_equal(known[:, 0], known_and_painted(cases)[:, number, 0])
     seen.clear()
-    rough = paint(Knows(), lesions, organs, seed=2, noise=0.1, steps=3)
+    rough = paint_cases(Knows(), lesions, organs, seed=2, noise=0.1, steps=3)
     assert (rough - cases)[:, -1, ..., 0].std() == pytest.approx(0.1, rel=0.15)  # a little less, since air is -1
     np.testing.assert_array_equal(rough[..., 1:], cases[..., 1:])
     with refuses("noise is -1"):
-        paint(Knows(), lesions, organs, seed=2, noise=-1)
+        paint_cases(Knows(), lesions, organs, seed=2, noise=-1)
     with refuses("(count, slices, size, size)"):
-        paint(Knows(), lesions, organs[:, :5], seed=2)
+        paint_cases(Knows(), lesions, organs[:, :5], seed=2)
+    with refuses("(count, slices, size, size)"):
+        paint_cases(Knows(), [[True]], [[True]], seed=2)
+    with refuses("bool", "> 0"):
+        paint_cases(Knows(), 1.0 * lesions, organs, seed=2)
+    with refuses(f"seed is {2**62},", str(2**63 // 1000)):
+        paint_cases(Knows(), lesions, organs, seed=2**62)
+    seen.clear()
+    paint_cases(Knows(), lesions, organs, seed=2**63 // 1000 - 1, steps=3)
+    assert max(seed for seed, _ in seen) < 2**63
 
 
 def test_redrawn_outlines_are_new_and_lesions_lie_in_their_organs(sample):
-    lesions, organs = redraw(sample.truth["lesion"][:6], sample.truth["organ"][:6], 40, 3)
+    lesions, organs = redraw_outlines(sample.truth["lesion"][:6], sample.truth["organ"][:6], 40, 3)
     assert lesions.shape == organs.shape == (40, 16, 32, 32)
     assert not (lesions & ~organs).any()
     assert (lesions.sum(axis=(1, 2, 3)) >= 20).all()
@@ -321,7 +447,26 @@ def test_redrawn_outlines_are_new_and_lesions_lie_in_their_organs(sample):
         far = [vg.dice(made, np.broadcast_to(one, made.shape)).max() for one in old]
         assert max(far) < 0.98  # none is the one that it came from
         assert 0.6 < made.sum(axis=(1, 2, 3)).mean() / old.sum(axis=(1, 2, 3)).mean() < 1.4
-    again, _ = redraw(sample.truth["lesion"][:6], sample.truth["organ"][:6], 40, 3)
+    again, _ = redraw_outlines(sample.truth["lesion"][:6], sample.truth["organ"][:6], 40, 3)
     np.testing.assert_array_equal(again, lesions)
     with refuses("count is 0"):
-        redraw(lesions, organs, 0, 1)
+        redraw_outlines(lesions, organs, 0, 1)
+    with refuses("(count, slices, size, size)"):
+        redraw_outlines(lesions, organs[:5], 3, 1)
+    with refuses("bool", "> 0"):
+        redraw_outlines(lesions, organs.astype(float), 3, 1)
+    for name in ("lesion", "organ"):
+        outlines = {"lesion": lesions[:3].copy(), "organ": organs[:3].copy()}
+        outlines[name][1] = False
+        with refuses(f"case 1 has no {name}"):
+            redraw_outlines(outlines["lesion"], outlines["organ"], 3, 1)
+
+
+def test_outlines_in_which_no_lesion_fits_end_in_a_refusal():
+    lesions, organs = np.zeros((2, 1, 8, 16, 16), bool)
+    lesions[0, 4, 8, 8], organs[0, 2:6, 4:12, 4:12] = True, True  # a lesion of one voxel
+    with refuses("1000 tries", "larger"):
+        redraw_outlines(lesions, organs, 1, 0)
+    organs[:], organs[0, 4, 8, 8] = False, True  # and an organ that is gone once it is moved
+    with refuses("1000 tries", "larger"):
+        redraw_outlines(lesions, organs, 20, 0)

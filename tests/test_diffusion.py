@@ -372,6 +372,24 @@ def test_a_model_may_learn_to_go_on_from_the_first_frame_alone():
     assert Diffusion.from_config(model.get_config()).fills == "first"
 
 
+def test_a_model_of_fills_first_refuses_any_mask_but_the_first_frame_or_none():
+    model, clips = small(fills="first"), clips_of(2)
+    first, other = known_frames(TINY, [0]), first_half(known_frames(TINY, [0]))
+    for mask in (first, ~(first | True), np.stack([first, ~(first | True)])):
+        assert model.generate(2, seed=1, steps=1, known=clips, mask=mask).shape == clips.shape
+    for mask in (known_frames(TINY, [0, 1]), known_frames(TINY, [1]), ~first, other, np.stack([first, other])):
+        with refuses("mask", "frame 0", "'first'"):
+            model.generate(2, seed=1, steps=1, known=clips, mask=mask)
+    small(fills=True).generate(2, seed=1, steps=1, known=clips, mask=other)
+
+
+def first_half(mask):
+    """The same, of the upper rows alone."""
+    half = mask.copy()
+    half[:, mask.shape[1] // 2 :] = False
+    return half
+
+
 def test_known_pixels_stay_and_are_heard():
     model = shaken(small(fills=True))
     clips, mask = clips_of(3), known_frames(TINY, [0, -1])

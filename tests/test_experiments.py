@@ -179,6 +179,11 @@ def test_read_finds_the_bodies_to_hundredths_of_a_pixel(kind):
     np.testing.assert_allclose(found["area"][:, 0, :bodies], area[:, :bodies], rtol=0.05)
 
 
+def test_twice_the_mass_has_twice_the_area():
+    area = WORLD.read(WORLD.perform("spring", [[4, 0.1, 0], [4, 0.2, 0]]).clips)["area"][..., 0]
+    np.testing.assert_allclose(area[1] / area[0], 2, rtol=0.05)
+
+
 def test_read_finds_nothing_in_empty_frames_and_none_at_the_border():
     nothing = WORLD.read(np.full((1, 3, 32, 32, 3), -1, np.float32))
     assert np.isnan(nothing["position"]).all()
@@ -288,6 +293,12 @@ def test_bounce_of_finds_a_bend_and_forgives_gaps():
     assert np.isnan(bounce_of(np.array([[1.0, 2, 3, np.nan, np.nan]]))).all()
 
 
+def test_four_frames_on_two_lines_are_enough():
+    together, apart = bounce_of(np.array([[3.0, 2.0, 1.5, 2.0], [np.nan] * 4]))
+    assert (together[0], apart[0]) == pytest.approx((10, 5))
+    assert np.isnan([together[1], apart[1]]).all()
+
+
 def test_acceleration_of_needs_four_frames():
     assert acceleration_of(np.array([[1.0, 2, np.nan, 4]])) != acceleration_of(np.array([[1.0, 2, 3, 4]]))
     assert np.isnan(acceleration_of(np.array([[1.0, 2, np.nan, 4]])))[0]
@@ -321,6 +332,13 @@ def test_other_clips_and_series_are_refused():
         WORLD.read(noise(2, 16, 16, 16, 3))
     with refuses("numbers", "(3, 6)", "7"):
         WORLD.scores(noise(3, 16, 32, 32, 3), np.zeros((3, 6)))
+    with refuses("(16, 7)", "(3, 7)"):
+        WORLD.scores(noise(3, 16, 32, 32, 3), np.zeros((16, 7)))
+    with refuses("(12, 32, 32, 3)"):
+        WORLD.scores(noise(3, 12, 32, 32, 3), np.zeros((3, 7)))
+    for law in (oscillation_of, acceleration_of, bounce_of):
+        with refuses("seconds is 0"):
+            law(np.zeros((1, 8)), seconds=0)
     with refuses("series", "(1, 5)"):
         oscillation_of(np.zeros((1, 5)))
     with refuses("series", "finite"):
@@ -329,6 +347,20 @@ def test_other_clips_and_series_are_refused():
         acceleration_of(np.zeros(5))
     with refuses("distance", "(5,)"):
         bounce_of(np.zeros(5))
+
+
+def test_pendulums_that_cannot_be_followed_are_refused():
+    for angle, length in ((0.5, 0.4), ([0.5], [0.4, 0.5]), ([0.5], [0.0]), ([np.nan], [0.4])):
+        with refuses("angle", "(count,)"):
+            swing(angle, length, TIMES)
+    for times in ([0, 0.1, 0.3], [0.1, 0.2, 0.3], [[0, 0.1]], [], [0, np.nan]):
+        with refuses("times", "evenly apart"):
+            swing([0.5], [0.4], times)
+        with refuses("times", "evenly apart"):
+            path_of("pendulum", [[0.4, 20]], np.array(times))
+    for angle in (4.0, np.pi, [0.5, -3.2], np.nan):
+        with refuses("angle", "below π"):
+            slower(angle)
 
 
 def test_the_preset_films_what_it_is_asked_for():

@@ -5,8 +5,8 @@ import pytest
 from conftest import refuses
 
 from vidgen_tf.clips import check_clips
-from vidgen_tf.metrics import frozen, mean_clip
-from vidgen_tf.worlds.faces import ACTS, EXPRESSIONS, IDENTITY, Faces, Portraits, correlation
+from vidgen_tf.metrics import correlation, frozen, mean_clip
+from vidgen_tf.worlds.faces import ACTS, EXPRESSIONS, IDENTITY, NAMED, Faces, Portraits, _syllables
 
 OPENING = ACTS.index("opening")
 
@@ -64,6 +64,33 @@ def test_a_turn_to_the_left_mirrors_one_to_the_right(world):
     assert np.abs(left - right).max() > 0.5
 
 
+def blue(clips) -> np.ndarray:
+    """Row and column of what is bluer than all else in a face, the irises: (count, time, 2)."""
+    weight = np.clip(clips[..., 2] - 1.15 * clips[..., 0] - 0.21, 0, 2)
+    weight[..., 26:, :] = 0  # the shirt may be blue
+    places = [(weight * place).sum(axis=(2, 3)) for place in np.indices(clips.shape[2:4])]
+    return np.stack(places, axis=-1) / weight.sum(axis=(2, 3))[..., None]
+
+
+def test_gaze_and_turn_go_to_the_right_in_the_picture_and_a_nod_goes_down(world):
+    for act, axis in (("gaze", 1), ("turn", 1), ("nod", 0)):
+        less, middle, more = (blue(world.render(world.numbers_of(**{act: value})))[0, :, axis] for value in (-1, 0, 1))
+        assert (more > middle + 0.8).all()
+        assert (less < middle - 0.8).all()
+
+
+def test_expressions_are_seldom_the_named_ones_on_the_way(world, sample):
+    for acts in (sample.truth["acts"][..., :3].reshape(-1, 3), Portraits().sample(200, 1).truth["acts"][:, 0, :3]):
+        away = np.sqrt(np.square(acts[:, None] - NAMED).sum(axis=-1)).min(axis=1)
+        assert 0.2 < (away > 0.3).mean() < 0.7
+
+
+def test_voices_have_pauses():
+    voices = _syllables(2000, 16, np.random.default_rng(0))
+    assert 0.12 < (voices < -0.9).mean() < 0.16
+    assert 0.2 < (voices > 0).mean() < 0.4
+
+
 def test_what_is_louder_is_darker_inside(world):
     silent, loud = (world.render(world.numbers_of(loudness=level)) for level in (-1.0, 1.0))
     assert loud[:, :, 24:].mean() < silent[:, :, 24:].mean() - 0.02
@@ -99,6 +126,24 @@ def test_still_and_mean_faces_and_foreign_voices_have_no_lip_sync(world, sample)
     assert set(world.scores(sample.clips)) == {"error"}
 
 
+def test_scores_see_what_is_not_as_asked(world, sample):
+    numbers = sample.truth["numbers"]
+    for columns in (slice(5, 8), slice(8, 11)):  # the first expression of another, and the last
+        other = numbers.copy()
+        other[:, columns] = np.roll(numbers[:, columns], 1, axis=0)
+        assert world.scores(sample.clips, other)["expression"] < 0.7
+    backwards = world.scores(sample.clips[::-1], numbers)
+    assert min(backwards[act] for act in ("turn", "nod", "gaze")) > 0.3
+    mirrored = world.scores(sample.clips[:, :, :, ::-1], numbers)
+    assert mirrored["turn"] > 0.3
+    assert mirrored["nod"] < 0.1
+    with refuses("(24, 33)", "(5, 33)"):
+        world.scores(sample.clips[:5], numbers)
+    with refuses("(5, 40, 40, 3)", "(16, 40, 40, 3)"):
+        world.scores(sample.clips[:, :5], numbers)
+    assert set(world.scores(sample.clips[:3, :5])) == {"error"}  # clips alone may have any length
+
+
 def test_clips_of_any_length_are_read(world, sample):
     whole, part = world.read(sample.clips[:3]), world.read(sample.clips[:3, :5])
     np.testing.assert_allclose(whole["acts"][:, :5], part["acts"], atol=1e-4)
@@ -112,13 +157,6 @@ def test_an_identity_may_be_left_untold():
     assert np.isfinite(sample.truth["numbers"][:, len(IDENTITY) :]).all()
     assert np.isfinite(sample.clips).all()
     np.testing.assert_array_equal(sample.clips, Faces().sample(60, 3).clips)
-
-
-def test_correlation_is_that_of_numpy_and_nan_where_nothing_moves():
-    one, other = np.random.default_rng(0).standard_normal((2, 5, 9))
-    expected = [np.corrcoef(*pair)[0, 1] for pair in zip(one, other, strict=True)]
-    np.testing.assert_allclose(correlation(one, other), expected, rtol=1e-12)
-    assert np.isnan(correlation(np.ones(9), other[0]))
 
 
 def test_bad_input_is_refused_in_one_sentence(world, sample):
@@ -188,6 +226,11 @@ def test_portraits_tell_all_that_is_seen_and_are_read_back():
     backwards = world.scores(sample.clips[::-1], sample.truth["numbers"])
     assert backwards["expression"] < 0.5
     assert backwards["turn"] > 0.3
+    for clips, words in ((sample.clips[:7], ("(80, 12)", "(7, 12)")), (sample.clips[:, :1], ("(1, 40, 40, 3)",))):
+        with refuses(*words):
+            world.scores(clips, sample.truth["numbers"])
+    assert world.numbers_of()[0, -1] == 0  # the mouth is half open
+    assert world.acts_of(world.numbers_of())[0, 0, OPENING] == 0.5
     with pytest.raises(ValueError, match=r"\(count, 12\)"):
         world.render(np.zeros((2, 33)))
 

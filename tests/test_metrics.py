@@ -15,6 +15,7 @@ from vidgen_tf.metrics import (
     bits_per_dimension,
     bootstrap_interval,
     claim,
+    correlation,
     coverage,
     endpoint_error,
     flicker,
@@ -571,6 +572,16 @@ def test_mode_coverage_refuses_what_are_no_modes():
             mode_coverage(np.array(found), 4)
     with refuses("modes", "0"):
         mode_coverage(np.array([0]), 0)
+
+
+# ---------------------------------------------------------------------------------------------- correlation
+
+
+def test_correlation_is_that_of_numpy_and_nan_where_nothing_moves():
+    one, other = np.random.default_rng(0).standard_normal((2, 5, 9))
+    expected = [np.corrcoef(*pair)[0, 1] for pair in zip(one, other, strict=True)]
+    np.testing.assert_allclose(correlation(one, other), expected, rtol=1e-12)
+    assert np.isnan(correlation(np.ones(9), other[0]))
 
 
 # -------------------------------------------------------------------------------------- bits_per_dimension

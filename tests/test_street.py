@@ -204,6 +204,74 @@ def test_stories_hold_their_events():
     assert LANES[0] < LANES[1]
 
 
+def test_events_begin_when_they_are_said_to():
+    world, seen = Street("A", 48, events=True, **DRY), [0, 0]
+    for seed in range(60):
+        kinds, _, places, there, events = world._story(np.random.default_rng(seed))
+        if (wrong := events[0]) >= 0:  # when the vehicle comes within 4 metres
+            assert abs(places[1, wrong, 0]) < 4
+            assert (np.abs(places[1, :wrong, 0]) >= 4).all()
+            seen[0] += 1
+        if (bag := events[2]) >= 0:  # it stays there, and who leaves it stands for a while and goes on
+            assert kinds[2] == KINDS.index("bag")
+            assert there[2, bag:].all()
+            assert not there[2, :bag].any()
+            assert np.ptp(places[2], axis=0).max() == 0
+            assert np.ptp(places[0, bag : bag + 5], axis=0).max() < 1e-9
+            assert (np.abs(np.diff(places[0, :, 0]))[[*range(bag), *range(bag + 4, 47)]] > 0.1).all()
+            seen[1] += 1
+    assert min(seen) > 4
+    boxes, events = (world.sample(30, 2).truth[name] for name in ("boxes", "events"))
+    for clip, bag in enumerate(events[:, 2]):
+        if bag >= 0:
+            assert np.isfinite(boxes[clip, bag:, 2]).all()
+            assert np.ptp(boxes[clip, bag : bag + 5, 0], axis=0).max() < 1e-3
+
+
+def test_vehicles_keep_to_their_lanes():
+    ways = {0: [], 1: []}
+    for numbers in Street().sample(40, 1).truth["numbers"]:
+        view = View.of(numbers[:3])
+        for kind, _, *feet in numbers[7:].reshape(3, 6):
+            if kind < -0.5:
+                ends = [view.ground(WIDTH / 2 + 30 * c, HEIGHT / 2 + 16 * r) for c, r in (feet[:2], feet[2:])]
+                lane = int(np.abs(np.array(LANES) - ends[0][1]).argmin())
+                ways[lane].append(np.sign(ends[1][0] - ends[0][0]))
+    assert min(map(len, ways.values())) > 10
+    assert set(ways[0]) == {1}  # to the right in the near lane
+    assert set(ways[1]) == {-1}
+
+
+def test_headlights_shine_ahead_and_shadows_lie_beside():
+    back = (*VEHICLE[:2], *VEHICLE[4:], *VEHICLE[2:4])  # from right to left
+    for agent, way in ((VEHICLE, 1), (back, -1)):
+        around = (0, 0, 0, 3, 0, -1, -1)
+        night, empty = (Street().render(asked(*agents, around=around)) for agents in ([agent], []))
+        more = (night.clips - empty.clips)[0].mean(axis=-1)
+        for frame in range(2, 6):
+            left, _, right, bottom = night.truth["boxes"][0, frame, 0].astype(int)
+            rows = slice(bottom - 2, bottom + 1)
+            sides = more[frame, rows, left - 4 : left - 1].mean(), more[frame, rows, right + 2 : right + 5].mean()
+            assert sides[way > 0] > 0.3
+            assert sides[way < 0] < 0.05
+    day, empty = (Street().render(asked(*agents)) for agents in ([PERSON], []))
+    for frame in range(8):
+        left, top, right, bottom = day.truth["boxes"][0, frame, 0]
+        beside = slice(int(np.ceil(right)), int(right + 0.35 * (bottom - top)))
+        darker = (day.clips - empty.clips)[0, frame, int(bottom) - 1 : int(bottom) + 1, beside].mean()
+        assert darker < -0.15
+
+
+def test_a_real_camera_is_darker_in_the_corners():
+    numbers = asked()
+    real = np.mean([Street(real=True).render(numbers, seed).clips[0].mean(axis=0) for seed in range(8)], axis=0)
+    share = ((real + 1) / (Street().render(numbers).clips[0, 0] + 1)).mean(axis=-1)
+    corners = [
+        share[rows, columns].mean() for rows in (slice(6), slice(-6, None)) for columns in (slice(6), slice(-6, None))
+    ]
+    assert max(corners) < share[10:22, 16:32].mean() - 0.1
+
+
 def test_read_finds_what_differs_and_not_its_shadow():
     empty = Street().render(asked()).clips[:, 0]
     sample = Street().render(asked(VEHICLE))
@@ -243,6 +311,13 @@ def test_scores_are_best_for_the_exact_clips():
     assert other["iou"] < 0.3
     assert other["psnr"] < 25
     assert world.scores(noise(16, *world.clip_shape), numbers)["found"] < 0.1
+    nobody = world.scores(world.render(asked()).clips, asked())
+    assert np.isnan([nobody["iou"], nobody["found"]]).all()
+    for clips, words in ((sample.clips[:15], ("(16, 25)", "(15, 25)")), (sample.clips[:, :5], ("(5, 32, 48, 3)",))):
+        with refuses(*words):
+            world.scores(clips, numbers)
+    with refuses("(0,)", "(16, 25)"):
+        world.scores(sample.clips)
 
 
 def test_what_does_not_fit_is_refused_in_one_sentence():
@@ -317,11 +392,33 @@ def test_layouts_pair_a_drawing_with_its_picture():
     assert {KINDS[k] for k in sample.truth["kind"].ravel() if k >= 0} == set(KINDS)
 
 
+def test_vehicles_of_layouts_go_either_way_in_both_lanes():
+    world, ways = Layouts(), {0: [], 1: []}
+    for seed in range(150):
+        _, kinds, _, places, *_ = world._situation(np.random.default_rng(seed))
+        for path in places[kinds == KINDS.index("vehicle")]:
+            ways[int(np.abs(np.array(LANES) - path[0, 1]).argmin())].append(path[-1, 0] > path[0, 0])
+    for way in ways.values():
+        assert 0.2 < np.mean(way) < 0.8
+    edges = []  # the same in pixels: where the magenta front of vehicles is
+    sample = world.sample(120, 3)
+    for clip, boxes, kinds in zip(sample.clips, sample.truth["boxes"], sample.truth["kind"], strict=True):
+        magenta = (clip[0, ..., 0] > 0.9) & (clip[0, ..., 1] < -0.9) & (clip[0, ..., 2] > 0.9)
+        for left, top, right, bottom in boxes[(kinds == KINDS.index("vehicle")) & np.isfinite(boxes[:, 0])]:
+            columns = np.nonzero(magenta[int(top) : int(bottom), int(left) : int(np.ceil(right))])[1]
+            if len(columns):
+                edges.append(columns.mean() + int(left) > (left + right) / 2)
+    assert len(edges) > 20
+    assert 0.2 < np.mean(edges) < 0.8
+
+
 def test_pictures_are_read_as_bright_by_day_and_dark_by_night():
     world = Layouts()
     sample = world.sample(200, 5)
     assert world.scores(sample.clips, sample.truth["numbers"]) == {"light": 1.0}
     assert world.scores(sample.clips, -sample.truth["numbers"]) == {"light": 0.0}
+    with refuses("(200, 2)", "(3, 2)"):
+        world.scores(sample.clips[:3], sample.truth["numbers"])
     with refuses("(2, 32, 48, 3)"):
         world.read(sample.clips[:, :1])
 

@@ -345,6 +345,13 @@ def box_iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return shared / np.maximum(both, 1e-12)
 
 
+def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Pearson's correlation along the last axis, from -1 to 1: (…, time) twice to (…); NaN where one of them stands still."""
+    one, other = (values - values.mean(axis=-1, keepdims=True) for values in (one, other))
+    lengths = np.sqrt(np.square(one).sum(axis=-1) * np.square(other).sum(axis=-1))
+    return np.where(lengths > 1e-9, (one * other).sum(axis=-1) / np.maximum(lengths, 1e-9), np.nan)
+
+
 def bits_per_dimension(log_prob: np.ndarray, values: int) -> np.ndarray:
     """What a value of a clip costs in a file of 256 grey levels under a model: -log_prob / (values ln 2) + log₂(255/2).
 

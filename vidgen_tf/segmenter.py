@@ -15,9 +15,8 @@ from vidgen_tf.clips import as_array, check_clips, check_count, check_seed
 from vidgen_tf.quiet import keras, tf
 from vidgen_tf.video_model import check_clip_shape
 
-RARE = (
-    -2.0
-)  # log odds of a lesion before any training; so it begins near "nothing", from where it must find what is there
+# Log odds of a lesion before any training; so it begins near "nothing", from where it must find what is there.
+RARE = -2.0
 SLICES = 256  # that go through the network at once outside of training
 
 
@@ -110,7 +109,8 @@ class Segmenter(keras.Model):
                 looked at.
             steps: of training.
             seed: of the order of the cases, and of what is done to them.
-            augment: whether the cases are mirrored, shifted by up to 4 pixels, and made brighter, darker and noisier by chance.
+            augment: whether the cases are mirrored, shifted by up to 4 pixels round the edge (what leaves a slice on one side comes
+                in on the other), and made brighter, darker and noisier by chance.
             batch_size: volumes in a step.
             kwargs: as in `fit`.
 
@@ -118,7 +118,8 @@ class Segmenter(keras.Model):
             The history that `fit` returns.
 
         Raises:
-            ValueError: for volumes that do not fit.
+            ValueError: for cases that break the convention or have another shape than `clip_shape`, steps or a batch size that
+                are no whole numbers from 1, or a seed that is none from 0.
         """
         cases = check_clips(cases, self.clip_shape)
         check_count(steps, "steps"), check_count(batch_size, "batch_size"), check_seed(seed)
@@ -132,9 +133,8 @@ class Segmenter(keras.Model):
 
         kind = tf.TensorSpec((batch_size, *self.clip_shape[:3], 1), tf.float32)
         data = tf.data.Dataset.from_generator(batches, output_signature=(kind, kind)).prefetch(2)
-        warm = (
-            {"warmup_target": 5e-3, "warmup_steps": min(30, steps // 4)} if steps >= 4 else {}
-        )  # else it may answer "nothing"
+        # Without the steps that warm it up it may answer "nothing".
+        warm = {"warmup_target": 5e-3, "warmup_steps": min(30, steps // 4)} if steps >= 4 else {}
         rate = keras.optimizers.schedules.CosineDecay(
             5e-4 if warm else 5e-3, max(1, steps - warm.get("warmup_steps", 0)), **warm
         )

@@ -24,10 +24,11 @@ def render_volume(
     The volume is a cube with sides of 2, whatever its numbers of voxels; its first axis points up. The eye looks at its middle.
 
     Args:
-        density: float (slices, height, width), from 0: the share of light that is lost in a unit of length, as in exp(-σ).
+        density: float (slices, height, width), σ from 0: on a way of that length through it light loses 1 - exp(-σ · length).
         colors: float (slices, height, width, 3), from -1, no light, to 1.
-        turns: (time,) how far the eye has gone around, in degrees; at 0 it looks from where the second axis begins, and the
-            third one goes to the right.
+        turns: (time,) how far the eye has gone around, in degrees, against the clock as seen from above; at 0 it looks from
+            where the second axis begins, and the third one goes to the right; at 90 from where the third axis ends, and the
+            second one goes to the right.
         tilt: how high it stands, in degrees from -90 to 90; at 90 it looks down on the last slice.
         size: side of the frames in pixels; they show a square with sides of 2.5.
         samples: points on each ray.

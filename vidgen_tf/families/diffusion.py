@@ -433,7 +433,7 @@ class Diffusion(VideoModel):
             condition: a sentence, or labels, for each clip; None asks for nothing.
             seed: whole number from 0.
             known: float32 (count, time, height, width, channels) with pixels that are to stay, where `mask` is true.
-            mask: bool (time, height, width), or one for each clip; see `known_frames`.
+            mask: bool (time, height, width), or one for each clip; see `known_frames`. With `fills` "first" frame 0 or nothing.
             like: float32 (count, time, height, width, channels), clips to make variations of: the way begins at them, covered
                 with noise, and not at noise alone (C. Meng et al.: SDEdit. ICLR 2022, https://arxiv.org/abs/2108.01073).
             strength: how far they are covered, above 0, which changes nothing, to 1, which leaves nothing of them; with `like`.
@@ -525,9 +525,7 @@ class Diffusion(VideoModel):
 
     def _check_known(self, known, mask, count) -> tuple[np.ndarray, np.ndarray]:
         if not self.fills:
-            raise ValueError(
-                "known was given, but this model was not trained to complete clips; build it with fills=True."
-            )
+            raise ValueError("known was given, but this model does not complete clips; build it with fills=True.")
         known, mask = check_clips(known, self.clip_shape), as_array(mask, "mask")
         shape = self.clip_shape[:3]
         if len(known) != count or mask.dtype != bool or mask.shape not in (shape, (count, *shape)):
@@ -535,6 +533,8 @@ class Diffusion(VideoModel):
                 f"known has shape {known.shape} and mask {mask.dtype} {mask.shape}, but {count} clips and a mask of bool "
                 f"{shape}, or one for each clip, were expected."
             )
+        if self.fills == "first" and (mask ^ mask[..., :1, :1, :1] & (np.arange(shape[0]) == 0)[:, None, None]).any():
+            raise ValueError("mask is neither empty nor just frame 0, but with fills='first' no other was learned.")
         return known, np.broadcast_to(mask, (count, *shape))[..., None]
 
     def draw(self, count, condition, seed, watch, **settings):

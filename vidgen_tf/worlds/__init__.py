@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vidgen_tf.clips import check_clips, check_count, check_seed
+from vidgen_tf.clips import as_array, check_clips, check_count, check_seed
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,17 @@ class World:
                 "their size, or resize them."
             )
         return clips
+
+    def check_asked(
+        self, clips: np.ndarray, asked: np.ndarray, width: int | None = None, name: str = "numbers"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Clips of this world, and the numbers that they were made for, a row of `width` (None: as many as `columns` say) for
+        each; else ValueError."""
+        clips, asked = check_clips(clips, self.clip_shape), as_array(asked, name)
+        wanted = (len(clips), sum(self.columns.values()) if width is None else width)
+        if asked.shape != wanted:
+            raise ValueError(f"{name} of shape {asked.shape} came, but {wanted} was expected: a row for each clip.")
+        return clips, asked
 
     def scores(self, clips: np.ndarray, captions: Sequence[str] = ()) -> dict[str, float]:
         """How good made clips (count, time, height, width, channels) are, by this world's rules: names to numbers; the
@@ -122,6 +133,12 @@ class World:
             kinds = {name: tf.TensorSpec((batch_size, *known[name].shape[1:]), known[name].dtype) for name in names}
             signature = (signature, kinds[truth] if isinstance(truth, str) else kinds)
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+
+
+def mean_of(values: np.ndarray) -> float:
+    """The mean of those values that are finite; NaN if there are none."""
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if values.size else float("nan")
 
 
 def _endless_seeds(seed: int):

@@ -213,14 +213,19 @@ class Adverts(World):
 
         Returns:
             Shares of clips from 0 to 1: "readable", with a colour, a pace and a mood; and for labels "color", "pace" and "mood"
-            as asked, and "profile", all three. "error" is the mean of the readable clips' `error`.
+            as asked, and "profile", all three. "error" is the mean of the readable clips' `error`, 2 where none is.
+
+        Raises:
+            ValueError: for another number of clips than labels, or clips of another shape.
         """
+        if len(captions):
+            clips, captions = self.check_asked(clips, captions, len(LABELS), "labels")
         found = self.read(clips)
         read = np.stack([found[name] for name in ("color", "pace", "mood")], axis=1)
         told = (read >= 0).all(axis=1)
         scores = {"readable": float(told.mean()), "error": float(found["error"][told].mean()) if told.any() else 2.0}
         if len(captions):
-            same = read == as_array(captions, "captions")[:, 1:]
+            same = read == captions[:, 1:]
             scores |= dict(zip(("color", "pace", "mood"), same.mean(axis=0).tolist(), strict=True))
             scores["profile"] = float(same.all(axis=1).mean())
         return scores
@@ -235,9 +240,8 @@ class Adverts(World):
         far = np.sqrt(np.mean((np.moveaxis(edge, 0, -1)[:, None] - known) ** 2, axis=(2, 3)))
         mood = far.argmin(axis=1)
         ground = np.moveaxis(GROUNDS[mood], -1, 0)[:, :, None]  # (3, count, 1, 32, 1)
-        gap = np.sqrt(
-            sum((each - under) ** 2 for each, under in zip(shown, ground, strict=True))
-        )  # (count, 15, 32, 32)
+        squares = ((each - under) ** 2 for each, under in zip(shown, ground, strict=True))
+        gap = np.sqrt(sum(squares))  # (count, 15, 32, 32)
         weight = np.where(gap > LEAST_GAP, gap, 0)
         plain = shown / LIGHTS[mood].T[:, :, None, None, None]
         color = weight * (plain.max(axis=0) - plain.min(axis=0))  # what is grey tells no colour
@@ -293,6 +297,5 @@ LENGTHS = np.linalg.norm(TINTS, axis=1, keepdims=True)
 LIGHTS = np.array([light for light, _, _ in MOODS.values()], np.float32)
 _ROWS = np.linspace(0, 1, SIDE, dtype=np.float32)[:, None, None]
 GROUNDS = np.stack([(1 - _ROWS) * np.float32(top) + _ROWS * np.float32(bottom) for _, top, bottom in MOODS.values()])
-WAYS = np.rint([SWAY * np.sin(2 * np.pi * turns * np.arange(FRAMES) / FRAMES) for turns in PACES.values()]).astype(
-    int
-)  # pixels to the right, (paces, frames)
+# Pixels to the right, (paces, frames).
+WAYS = np.rint([SWAY * np.sin(2 * np.pi * turns * np.arange(FRAMES) / FRAMES) for turns in PACES.values()]).astype(int)

@@ -16,21 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from vidgen_tf.clips import check_clips, check_count, check_number, check_seed, check_values
-from vidgen_tf.worlds import Sample, World
+from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_values
+from vidgen_tf.worlds import Sample, World, mean_of
 
 SIDE = 192.0  # of the cube, in mm
 AIR, BODY, ORGAN, BONE = -0.9, -0.35, 0.1, 0.75  # what a scanner shows of them
 NOISE = 0.04  # deviation of the scanner's noise
 SEEN = 12  # voxels; what is smaller is a speck
+TRIES = 1000  # to place a lesion in an organ, see `redraw_outlines`
 
 
 class Anatomy(World):
     """Volumes of an organ, most of them with one lesion, and the outlines of both.
 
     Truth of `sample`: `lesion` and `organ`, bool (count, slices, size, size); `volume` float (count,), of the lesion in
-    millilitres, 0 without one; `contrast` float (count, 2), how far its core and its rim are from the organ around them.
-    The same seed gives the same bits.
+    millilitres, 0 without one; `contrast` float (count, 2), how far its core and its rim are from the organ around them,
+    before the scanner's gain. The same seed gives the same bits.
 
     Args:
         lesions: share of the volumes that have a lesion, from 0 to 1.
@@ -55,9 +56,8 @@ class Anatomy(World):
         check_values(self.clip_shape, "a clip")
         self.voxel = SIDE**3 / (slices * size * size) / 1000
         self._axes = [(2 * np.arange(side) + 1) / side - 1 for side in (slices, size, size)]
-        self._points = np.stack(
-            np.meshgrid(*self._axes, indexing="ij")
-        )  # (3, slices, size, size): z, y, x from -1 to 1
+        # (3, slices, size, size): z, y, x from -1 to 1
+        self._points = np.stack(np.meshgrid(*self._axes, indexing="ij"))
 
     def sample(self, count: int, seed: int) -> Sample:
         """`count` volumes; see `World.sample`."""
@@ -185,7 +185,8 @@ class Anatomy(World):
 class Slices(World):
     """Single slices of `Anatomy`, each with the outlines in it and the slice below.
 
-    This is what a network learns that paints a scan, slice after slice, for outlines that somebody drew (see `paint`).
+    This is what a network learns that paints a scan, slice after slice, for outlines that somebody drew (see
+    `paint_cases`).
 
     A clip has two frames. The first is what is known: the scan of the slice below (-1 for the lowest one), and the outlines of lesion
     and organ in this slice. The second is this slice, with its scan and the same outlines. A sample of 16 n of them are the slices of the
@@ -236,8 +237,8 @@ class Slices(World):
         return {"organ": healthy - mean(body & ~organ), "lesion": mean(lesion) - healthy}
 
     def scores(self, clips: np.ndarray, captions: Sequence[str] = ()) -> dict[str, float]:
-        """Means over the slices that have what is measured; the captions are not looked at."""
-        return {name: float(np.nanmean(values)) for name, values in self.read(clips).items()}
+        """Means over the slices that have what is measured, NaN where none has it; the captions are not looked at."""
+        return {name: mean_of(values) for name, values in self.read(clips).items()}
 
 
 def known_and_painted(cases: np.ndarray) -> np.ndarray:
@@ -247,7 +248,7 @@ def known_and_painted(cases: np.ndarray) -> np.ndarray:
     return np.stack([known, cases], axis=2)
 
 
-def paint(
+def paint_cases(
     model: Any, lesions: np.ndarray, organs: np.ndarray, *, seed: int, noise: float = NOISE, **settings: Any
 ) -> np.ndarray:
     """Scans for outlines, painted slice after slice, each beside the one below it.
@@ -255,7 +256,7 @@ def paint(
     Args:
         model: a network that has learned `Slices`, whose `generate` takes `known` and `mask`.
         lesions, organs: bool (count, slices, size, size), the outlines.
-        seed: of `generate`, and of the noise; each slice has its own.
+        seed: of `generate`, and of the noise; each slice has its own, so it has to be below 2**63 // 1000.
         noise: deviation of the scanner's noise, which is laid over each slice, from 0. Networks that remove noise leave out that of
             the scanner, too.
         settings: further arguments of `generate`, such as steps.
@@ -264,31 +265,34 @@ def paint(
         float32 (count, slices, size, size, 3): volumes as in `Anatomy`, with the outlines as they were given.
 
     Raises:
-        ValueError: for outlines of two shapes, or what `generate` refuses.
+        ValueError: for outlines that are not bool or of two shapes, a noise below 0, another seed, or what `generate` refuses.
     """
-    if lesions.shape != organs.shape or lesions.ndim != 4:
+    lesions, organs = _check_outlines(lesions, organs)
+    if check_seed(seed) >= 2**63 // 1000:
         raise ValueError(
-            f"lesions have shape {lesions.shape} and organs {organs.shape}, but (count, slices, size, size) was expected for both."
+            f"seed is {seed}, but a whole number below {2**63 // 1000} was expected: each slice has its own."
         )
     cases = np.stack([np.full(lesions.shape, -1.0), 2.0 * lesions - 1, 2.0 * organs - 1], axis=-1).astype(np.float32)
     mask = np.zeros((2, *lesions.shape[2:]), bool)
     mask[0] = True
-    dice, noise = np.random.default_rng(check_seed(seed)), check_number(noise, "noise")
+    dice, noise = np.random.default_rng(seed), check_number(noise, "noise")
     for number in range(lesions.shape[1]):
         pairs = known_and_painted(cases)[:, number]
-        scan = model.generate(len(cases), seed=seed * 1000 + number, known=pairs, mask=mask, **settings)[:, 1, ..., 0]
+        scan = model.generate(len(cases), seed=int(seed) * 1000 + number, known=pairs, mask=mask, **settings)[
+            :, 1, ..., 0
+        ]
         cases[:, number, ..., 0] = np.clip(scan + noise * dice.standard_normal(scan.shape), -1, 1)
     return cases
 
 
-def redraw(lesions: np.ndarray, organs: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def redraw_outlines(lesions: np.ndarray, organs: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """New outlines from a few.
 
     Each is an organ of one case, moved, turned and stretched a little, and in it, anywhere, the lesion of some case, turned,
     mirrored, and larger or smaller.
 
     Args:
-        lesions, organs: bool (cases, slices, size, size), each case with both.
+        lesions, organs: bool (cases, slices, size, size), each case with both; the organs large enough for a lesion.
         count: how many new ones.
         seed: whole number from 0.
 
@@ -296,10 +300,17 @@ def redraw(lesions: np.ndarray, organs: np.ndarray, count: int, seed: int) -> tu
         lesions and organs, bool (count, slices, size, size); a lesion has 20 voxels at least.
 
     Raises:
-        ValueError: for a count below 1 or another seed.
+        ValueError: for outlines that are not bool, of two shapes or empty, a count below 1, another seed, or where no lesion of 20
+            voxels comes to lie in an organ in 1,000 tries.
     """
     from skimage.transform import warp
 
+    lesions, organs = _check_outlines(lesions, organs)
+    for name, outlines in (("lesion", lesions), ("organ", organs)):
+        if not (there := outlines.any(axis=(1, 2, 3))).all():
+            raise ValueError(
+                f"case {there.argmin()} has no {name}, but each case with both was expected; leave it out."
+            )
     dice, shape = np.random.default_rng(check_seed(seed)), np.array(lesions.shape[1:])
     grid, across = np.indices(shape), shape[0] / shape[1]  # a voxel is so much higher than wide
 
@@ -316,12 +327,30 @@ def redraw(lesions: np.ndarray, organs: np.ndarray, count: int, seed: int) -> tu
         shift = dice.uniform(-1.5, 1.5, 3) * (across, 1, 1)
         new_organ[:] = moved(organ, dice.uniform(-0.25, 0.25), dice.uniform(0.88, 1.14, 3), middle, middle + shift)
         places = np.argwhere(new_organ)
-        while new_lesion.sum() < 20:
+        for _ in range(TRIES if len(places) else 0):
             lesion = lesions[dice.integers(len(lesions))][:, :, :: dice.choice([-1, 1])]
             start, end = np.argwhere(lesion).mean(axis=0), places[dice.integers(len(places))]
             new_lesion[:] = moved(lesion, dice.uniform(0, 2 * np.pi), dice.uniform(0.75, 1.25, 3), start, end)
             new_lesion &= new_organ
+            if new_lesion.sum() >= 20:
+                break
+        else:
+            raise ValueError(
+                f"in {TRIES} tries no lesion of 20 voxels came to lie in an organ; give larger lesions, or larger organs."
+            )
     return made[0], made[1]
+
+
+def _check_outlines(lesions: np.ndarray, organs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The outlines as arrays, if both are bool (count, slices, size, size), of one shape; else ValueError."""
+    lesions, organs = as_array(lesions, "lesions"), as_array(organs, "organs")
+    fits = lesions.dtype == organs.dtype == bool and lesions.shape == organs.shape and lesions.ndim == 4
+    if not fits or not lesions.size:
+        raise ValueError(
+            f"lesions are {lesions.dtype} {lesions.shape} and organs {organs.dtype} {organs.shape}, but bool (count, slices, "
+            "size, size) was expected for both; compare with > 0."
+        )
+    return lesions, organs
 
 
 def _inside(points: np.ndarray, middle: np.ndarray, radii: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vidgen_tf.clips import as_array, check_count, check_number, check_seed, check_values
-from vidgen_tf.worlds import Sample, World
+from vidgen_tf.worlds import Sample, World, mean_of
 
 GRAVITY = 9.81  # m/s²
 SECONDS = 0.1  # from one frame to the next
@@ -55,7 +55,7 @@ REACH = 5.0  # pixels from the middle of a body to where it surely ends
 class Experiments(World):
     """Clips of experiments, 16 frames of 32×32 pixels in colour, with what they obey.
 
-    Truth of `sample`: `kind` int (count,), its number in `kinds_known`; `quantities` float64 (count, 3) in the units of
+    Truth of `sample`: `kind` int (count,), its number in `KINDS`; `quantities` float64 (count, 3) in the units of
     `QUANTITIES`, NaN where a kind has fewer; `numbers` float32 (count, 7), the same as a generator is told them: four that
     are 1 for the kind and else -1, and three in [-1, 1], from the lowest to the highest of all (-1 where a kind has fewer);
     `position` float64 (count, frames, 2, 2), column and row in pixels of the first and the second body, NaN where there is
@@ -173,25 +173,25 @@ class Experiments(World):
         return {"position": np.where((inside & (area >= LEAST))[..., None], position, np.nan), "area": area}
 
     def scores(self, clips: np.ndarray, captions: Sequence[str] | np.ndarray = ()) -> dict[str, float]:
-        """How well made clips do what they were asked for.
+        """How well made clips do what they were asked for, as far as `read` finds the bodies.
+
+        Bodies that are missed do not raise "pixels", and "seen" does not ask where a body is found: only both together say that
+        a clip is right. A body that is found where none should be, as at the border, counts in neither.
 
         Args:
             clips: float32 (count, frames, 32, 32, 3).
             captions: the numbers that were asked for, (count, 7); not sentences.
 
         Returns:
-            "pixels": how far those bodies that are seen are from where they should be, the mean; "seen": the share of bodies that are seen
-            where they should be; of each kind that was asked for its "pixels" as well.
+            "pixels": how far bodies are from where they should be, the mean over all that are found and should be; "seen": the
+            share of bodies, over all frames in which the exact clip shows them, that are found in that frame, wherever; of each
+            kind that was asked for its "pixels" as well. NaN where there are none.
 
         Raises:
-            ValueError: for anything else.
+            ValueError: for another number of clips than rows, or anything else.
         """
-        found, numbers = self.read(clips)["position"], as_array(captions, "numbers")
-        if numbers.shape != (len(clips), len(KINDS) + MOST) or clips.shape[1] != self.clip_shape[0]:
-            raise ValueError(
-                f"numbers of shape {numbers.shape} came for clips of shape {clips.shape}, but {len(KINDS) + MOST} for each "
-                f"clip of {self.clip_shape[0]} frames were expected."
-            )
+        clips, numbers = self.check_asked(clips, captions)
+        found = self.read(clips)["position"]
         kinds, wanted = numbers[:, : len(KINDS)].argmax(axis=1), np.full(found.shape, np.nan)
         for number in np.unique(kinds):
             low, _, highest = limits(KINDS[number])
@@ -200,14 +200,8 @@ class Experiments(World):
             wanted[kinds == number] = self.read(mine.clips)["position"]
         away = np.linalg.norm(found - wanted, axis=-1)
         there = np.isfinite(wanted[..., 0])
-        scores = {"pixels": _mean(away), "seen": float(np.isfinite(away)[there].mean())}
-        return scores | {f"pixels_{KINDS[number]}": _mean(away[kinds == number]) for number in np.unique(kinds)}
-
-
-def _mean(values: np.ndarray) -> float:
-    """Of those that are no NaN; NaN if there are none."""
-    values = values[np.isfinite(values)]
-    return float(values.mean()) if len(values) else float("nan")
+        scores = {"pixels": mean_of(away), "seen": mean_of(np.isfinite(away)[there])}
+        return scores | {f"pixels_{KINDS[number]}": mean_of(away[kinds == number]) for number in np.unique(kinds)}
 
 
 # ------------------------------------------------------------------------------------------------- how things go
@@ -250,13 +244,13 @@ def path_of(kind: str, quantities: np.ndarray, times: np.ndarray) -> np.ndarray:
     Args:
         kind: which one.
         quantities: (count, 2) or (count, 3), as in `Experiments.perform`.
-        times: (frames,) seconds after the start, from 0, evenly apart.
+        times: (frames,) seconds after the start; of a pendulum from 0, evenly apart.
 
     Returns:
         float64 (count, frames, 2, 2): column and row in pixels of the first and the second body; NaN for none.
 
     Raises:
-        ValueError: as `Experiments.perform`.
+        ValueError: as `Experiments.perform`, and for a pendulum for times that do not go from 0, evenly apart.
     """
     first, second, *third = check_quantities(kind, quantities).T[..., None]
     position = np.full((len(first), len(times), 2, 2), np.nan)
@@ -293,10 +287,19 @@ def swing(angle: np.ndarray, length: np.ndarray, times: np.ndarray) -> np.ndarra
 
     Returns:
         float64 (count, frames), radians.
+
+    Raises:
+        ValueError: for another number of angles than lengths, lengths that are not above 0, or other times.
     """
-    pull = -GRAVITY / np.asarray(length, float)
+    angle, length, times = as_array(angle, "angle"), as_array(length, "length"), _check_times(times)
+    if angle.ndim != 1 or angle.shape != length.shape or not np.isfinite(angle).all() or not (length > 0).all():
+        raise ValueError(
+            f"angle has shape {angle.shape} and length {length.shape}, but (count,) was expected for both: radians, and metres "
+            "above 0."
+        )
+    pull = -GRAVITY / length.astype(float)
     slope = lambda state: np.stack([state[1], pull * np.sin(state[0])])  # noqa: E731
-    state, path = np.stack([np.asarray(angle, float), np.zeros(len(pull))]), []
+    state, path = np.stack([angle.astype(float), np.zeros(len(pull))]), []
     step = (times[1] - times[0]) / SUBSTEPS if len(times) > 1 else 0.0
     for _ in times:
         path.append(state[0])
@@ -310,11 +313,37 @@ def swing(angle: np.ndarray, length: np.ndarray, times: np.ndarray) -> np.ndarra
 
 def slower(angle: np.ndarray) -> np.ndarray:
     """How many times longer than 2π·sqrt(length / g) a pendulum takes for a swing from this angle (radians, below π): 1 divided
-    by the arithmetic-geometric mean of 1 and cos(angle/2) (C. F. Gauss, 1799)."""
-    one, other = np.ones_like(np.asarray(angle, float)), np.cos(np.asarray(angle, float) / 2)
+    by the arithmetic-geometric mean of 1 and cos(angle/2) (C. F. Gauss, 1799). ValueError for angles of π or more."""
+    angle = as_array(angle, "angle").astype(float)
+    if not (np.abs(angle) < np.pi).all():
+        raise ValueError(
+            f"angle is {angle.tolist()!s:.60}, but radians below π were expected; from the top nothing swings."
+        )
+    one, other = np.ones_like(angle), np.cos(angle / 2)
     for _ in range(6):
         one, other = (one + other) / 2, np.sqrt(one * other)
     return 1 / one
+
+
+def _check_times(times: np.ndarray) -> np.ndarray:
+    """The times as an array, if they go from 0, evenly apart; else ValueError."""
+    times = as_array(times, "times").astype(float)
+    even = np.linspace(0, times.flat[-1], times.size) if times.size else times
+    if (
+        not times.size
+        or not np.isfinite(times).all()
+        or times.shape != even.shape
+        or not np.allclose(times, even, atol=1e-6)
+    ):
+        raise ValueError(f"times is {times.tolist()!s:.60}, but seconds (frames,) from 0, evenly apart, were expected.")
+    return times
+
+
+def _check_seconds(seconds: float) -> float:
+    """The time from frame to frame as a float, if it is a number above 0; else ValueError."""
+    if not check_number(seconds, "seconds"):
+        raise ValueError("seconds is 0, but a number above 0 was expected: the time from one frame to the next.")
+    return float(seconds)
 
 
 # ------------------------------------------------------------------------------------------------- how it looks
@@ -383,7 +412,7 @@ def oscillation_of(series: np.ndarray, seconds: float = SECONDS, damped: bool = 
             f"series has shape {series.shape}, but finite numbers (count, 6 frames or more) were expected; leave clips out "
             "in which a body is not seen in all frames."
         )
-    seconds = check_number(seconds, "seconds")
+    seconds = _check_seconds(seconds)
     series, times = series.astype(float), seconds * np.arange(series.shape[1])
     least, most = 3 * seconds, 4 * times[-1]
     rates, decays = (
@@ -430,7 +459,7 @@ def acceleration_of(series: np.ndarray, seconds: float = SECONDS) -> np.ndarray:
     series = as_array(series, "series")
     if series.ndim != 2:
         raise ValueError(f"series has shape {series.shape}, but (count, frames) was expected.")
-    times, found = check_number(seconds, "seconds") * np.arange(series.shape[1]), np.full(len(series), np.nan)
+    times, found = _check_seconds(seconds) * np.arange(series.shape[1]), np.full(len(series), np.nan)
     for number, row in enumerate(series):
         seen = np.isfinite(row)
         if seen.sum() >= 4:
@@ -455,7 +484,7 @@ def bounce_of(distance: np.ndarray, seconds: float = SECONDS) -> tuple[np.ndarra
     distance = as_array(distance, "distance")
     if distance.ndim != 2:
         raise ValueError(f"distance has shape {distance.shape}, but (count, frames) was expected.")
-    times = check_number(seconds, "seconds") * np.arange(distance.shape[1])
+    times = _check_seconds(seconds) * np.arange(distance.shape[1])
     speeds = np.full((2, len(distance)), np.nan)
     for number, row in enumerate(distance):
         seen = np.isfinite(row)

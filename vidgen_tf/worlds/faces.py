@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vidgen_tf.clips import as_array, check_count, check_number, check_seed, check_size, check_values
+from vidgen_tf.clips import as_array, check_clips, check_count, check_number, check_seed, check_size, check_values
+from vidgen_tf.metrics import correlation
 from vidgen_tf.worlds import Sample, World
 
 EXPRESSIONS = {  # smile, height of the brows, and how far their inner ends are up
@@ -24,15 +25,10 @@ EXPRESSIONS = {  # smile, height of the brows, and how far their inner ends are 
     "surprised": (-0.1, 0.9, 0.2),
 }
 IDENTITY = ("skin", "hair", "length of the hair", "width of the face", "shirt")
-ACTS = (
-    "smile",
-    "brow",
-    "tilt",
-    "gaze",
-    "turn",
-    "nod",
-    "opening",
-)  # of each frame; "opening" from 0 to 1, the others from -1
+# Of each frame, "opening" from 0 to 1, the others from -1 to 1. At 1 the corners of the mouth ("smile"), the brows ("brow") and
+# their inner ends ("tilt") are up, pupils ("gaze") and face ("turn") are to the right in the picture, and the face looks down
+# ("nod").
+ACTS = ("smile", "brow", "tilt", "gaze", "turn", "nod", "opening")
 NAMED = np.array(list(EXPRESSIONS.values()), np.float32)
 JITTER = 0.1  # of an expression in `sample`
 
@@ -50,7 +46,9 @@ class Faces(World):
 
     Truth of `sample`:
         numbers: float32 (count, 17 + frames), what the clip follows from, in the order of `columns`, each from -1 to 1;
-            NaN for who it is, where that is not told.
+            NaN for who it is, where that is not told. An expression is smile, brow and tilt; an expression, gaze, turn and nod
+            are told for the first and for the last frame. At 1 the gaze and the turn go to the right in the picture, the nod
+            goes down, and the voice is loudest.
         acts: float32 (count, frames, 7), the quantities `ACTS` of each frame; the mouth is open by (loudness + 1) / 2.
         expression: int (count, 2), at the first and at the last frame, numbers of `EXPRESSIONS`.
     `scores` takes numbers in the place of captions; see there. The caption is as "a sad face becomes happy".
@@ -72,7 +70,7 @@ class Faces(World):
         self.clip_shape = (frames, int(size), int(size), 3)
         self.untold = check_number(untold, "untold", below=1)
         check_values(self.clip_shape, "a clip")
-        self.columns = {
+        self.columns = {  # see the docstring for which way is 1
             "identity": len(IDENTITY), "first expression": 3, "last expression": 3, "gaze": 2, "turn": 2, "nod": 2,
             "loudness": frames,
         }  # fmt: skip
@@ -182,12 +180,21 @@ class Faces(World):
     def scores(self, clips: np.ndarray, captions: Sequence = ()) -> dict[str, float]:
         """How far made clips are from faces of this world.
 
+        Args:
+            clips: float32 (count, time, size, size, 3), of any time if they come alone.
+            captions: the numbers (count, sum of columns) that clips were made for, or ().
+
         Returns:
             "error", the mean root mean square error of frames, see `read`. With the numbers (count, sum of columns) that clips were
             made for in the place of captions also "lip_sync", the mean correlation of opening and loudness, 0 where the mouth
             stands still; "expression", the share of beginnings and ends, a fifth of the frames each, at which the nearest named expression is
             as asked; and the mean errors of the acts "turn", "nod" and "gaze".
+
+        Raises:
+            ValueError: for another number of clips than rows, or clips of another shape.
         """
+        if len(captions):
+            clips, captions = self.check_asked(clips, captions)
         found = self.read(clips)
         scores = {"error": float(found["error"].mean())}
         if len(captions):
@@ -275,17 +282,11 @@ class Faces(World):
         return np.ascontiguousarray(picture).reshape(count, time, size, size, 3)
 
 
-def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Pearson's correlation along the last axis, from -1 to 1: (…, time) twice to (…); NaN where one of them stands still."""
-    one, other = (values - values.mean(axis=-1, keepdims=True) for values in (one, other))
-    lengths = np.sqrt(np.square(one).sum(axis=-1) * np.square(other).sum(axis=-1))
-    return np.where(lengths > 1e-9, (one * other).sum(axis=-1) / np.maximum(lengths, 1e-9), np.nan)
-
-
 class Portraits(Faces):
     """Pairs of pictures: a grey puppet that does what a face does, and the face.
 
-    This is what a network learns that turns an animator's puppet into somebody, frame by frame. The puppet is the same for everybody: its acts are those of the face, its identity is 0.
+    This is what a network learns that turns an animator's puppet into somebody, frame by frame. The puppet is the same for
+    everybody: its acts are those of the face, its identity is 0.
 
     Truth of `sample`:
         numbers: float32 (count, 12), who it is (NaN where that is not told) and `ACTS`, the opening of the mouth as loudness.
@@ -331,6 +332,11 @@ class Portraits(Faces):
         """Puppets and faces, float32 (count, 2, size, size, 3); see `Faces.render`."""
         return np.concatenate([self.puppets(numbers), super().render(numbers)], axis=1)
 
+    def numbers_of(self, count: int = 1, **quantities: Sequence[float]) -> np.ndarray:
+        """Numbers for `render`, or for a network, float32 (count, 12), as `Faces.numbers_of` gives them: identity and acts. What
+        is not said is 0, the last of the acts too: as loudness, so that the mouth is half open; there -1 shuts it."""
+        return super().numbers_of(count, **quantities)
+
     def puppets(self, numbers: np.ndarray) -> np.ndarray:
         """The puppets alone, grey, float32 (count, 1, size, size, 3).
 
@@ -350,8 +356,10 @@ class Portraits(Faces):
     def scores(self, clips: np.ndarray, captions: Sequence = ()) -> dict[str, float]:
         """How far made faces, the second frames, are from faces of this world: "error", as in `Faces.scores`, and, with the numbers
         (count, 12) that they were made for, "expression", the share whose nearest named expression is as asked, and the mean
-        errors of all `ACTS`."""
-        found = self.read(clips[:, 1:])
+        errors of all `ACTS`. ValueError for another number of clips than rows, or clips of another shape."""
+        if len(captions):
+            clips, captions = self.check_asked(clips, captions)
+        found = self.read(check_clips(clips, self.clip_shape)[:, 1:])
         scores = {"error": float(found["error"].mean())}
         if len(captions):
             asked = self.acts_of(captions)
