@@ -500,9 +500,11 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
 # ------------------------------------------------------------------------------------- side by side, and cut short
 
 WRITER = """
+import signal
 import sys
 import numpy as np
 from vidgen_tf.clips import write_clip
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background would never hear Ctrl-C
 path, level, times = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 clip = np.full((int(4 + 2 * level), 8, 8, 3), level, np.float32)
 clip[::2] *= np.float32(0.9)  # a GIF would store frames that are alike only once
@@ -556,10 +558,13 @@ def test_ctrl_c_at_any_moment_leaves_a_whole_clip(tmp_path, ending):
     write_clip(path, steps(2) / 20 - np.float32(0.95))
     for delay in (0.0, 0.03, 0.1):
         process = writer(path, 1.0, 10**6)
-        process.stdout.readline()
-        time.sleep(delay)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        try:
+            process.stdout.readline()
+            time.sleep(delay)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()  # nobody stays behind if this fails
         assert "KeyboardInterrupt" in told
         check_one_of_two(read_clip(path))
 
