@@ -331,7 +331,7 @@ def test_a_condition_is_heard(trained, family):
     if family.condition is None:
         pytest.skip(f"{family.name} learns without a condition")
     made = [trained.generate(1, family.condition[[index]], seed=0) for index in range(len(family.condition))]
-    assert max(np.abs(clip - made[-1]).max() for clip in made[:-1]) > 0.01
+    assert max(np.abs(clip - made[-1]).max() for clip in made[:-1]) > 1e-3  # a word that is not heard changes no bit
     both = trained.generate(2, family.condition[[0, -1]], seed=0)
     assert np.abs(both[0] - both[1]).max() > 0.01
 

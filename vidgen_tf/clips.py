@@ -12,9 +12,11 @@ Every check raises ValueError with one sentence: what came, what was expected, h
 import errno
 import math
 import os
+import random
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -25,6 +27,7 @@ import av
 import numpy as np
 from PIL import Image
 
+MOVES = 30  # times that a finished file is moved to its place, where others write to the same one
 MAX_SIDE = 8192  # pixels; wider or higher pictures are refused before they are decoded
 MAX_FRAMES = 100_000  # frames that `read_clip` walks through before it gives up
 MAX_VALUES = 2**29  # numbers in a clip that is read: 2 GiB as float32
@@ -435,15 +438,16 @@ def _room_beside(path: Path) -> Iterator[Path]:
     try:
         (room / "new").mkdir()
         yield room / "new" / path.name
-        for attempt in range(9):
+        for attempt in range(MOVES):
             try:
                 if path.is_dir():
                     os.replace(path, room / f"old{attempt}")
                 os.replace(room / "new" / path.name, path)
                 break
             except OSError:  # another process may be doing the same with the same folder
-                if attempt == 8:
+                if attempt == MOVES - 1:
                     raise
+                time.sleep(random.uniform(0, 0.002 * (attempt + 1)))  # by chance, so that two do not go on in step
     finally:
         for old in sorted(room.glob("old*")):
             if not path.exists():  # whatever happened, the old folder stands again
