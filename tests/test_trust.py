@@ -584,6 +584,17 @@ def test_an_interrupt_between_the_two_moves_of_a_folder_loses_nothing(tmp_path, 
     assert tree(tmp_path) == before
 
 
+def test_another_process_that_comes_between_look_and_move_is_not_an_error(tmp_path, monkeypatch):
+    path, exists = write_clip(tmp_path / "clip", steps(2)), Path.exists
+    monkeypatch.setattr(
+        Path, "exists", lambda this: this != path and exists(this)
+    )  # away when looked for, back at once
+    write_clip(path, steps(5))
+    monkeypatch.undo()
+    assert len(read_clip(path)) == 5
+    assert {name.split("/")[0] for name in tree(tmp_path)} == {path.name}
+
+
 def test_two_trainings_side_by_side_leave_a_card_that_fits_its_weights(folder, tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
     held, sign = [], tmp_path / "out" / ".small.writing"

@@ -18,7 +18,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -451,7 +451,8 @@ def _room_beside(path: Path) -> Iterator[Path]:
     finally:
         for old in sorted(room.glob("old*")):
             if not path.exists():  # whatever happened, the old folder stands again
-                os.replace(old, path)
+                with suppress(OSError):  # or that of another process, which came between these two lines
+                    os.replace(old, path)
         shutil.rmtree(room, ignore_errors=True)
 
 
