@@ -69,16 +69,19 @@ def pytest_configure(config):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """After the run: how long each notebook took, kernel start included, and the most memory; two ran at a time."""
+    """After the run: how long each file took, kernel start included, and a notebook's most memory; two ran at a time."""
     seconds, gib = Counter(), {}
     for reports in terminalreporter.stats.values():
         for report in reports:
-            if ".ipynb::" in getattr(report, "nodeid", ""):
-                name = report.nodeid.split("::")[0]
-                seconds[name] += report.duration
-                peak = dict(report.user_properties).get("kernel_gib", 0)
-                gib[name] = max(gib.get(name, 0), peak)
-    if seconds:
+            name = getattr(report, "nodeid", "").split("::")[0]
+            seconds[name] += getattr(report, "duration", 0)
+            if name.endswith(".ipynb"):
+                gib[name] = max(gib.get(name, 0), dict(getattr(report, "user_properties", ())).get("kernel_gib", 0))
+    if gib:
         terminalreporter.section("seconds and peak memory (GiB) of each notebook")
-        for name, total in sorted(seconds.items()):
-            terminalreporter.write_line(f"{total:6.1f}  {gib[name]:5.2f}  {name}")
+        for name in sorted(gib):
+            terminalreporter.write_line(f"{seconds.pop(name):6.1f}  {gib[name]:5.2f}  {name}")
+        terminalreporter.section("seconds of the other files, where they are ten or more")
+        for name, total in seconds.most_common():
+            if total >= 10:
+                terminalreporter.write_line(f"{total:6.1f}  {name}")

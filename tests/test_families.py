@@ -312,7 +312,7 @@ def test_a_seed_must_be_given(trained):
 
 
 def test_bad_conditions_are_refused(trained, family):
-    if not family.build().conditional:
+    if not trained.conditional:
         with refuses("takes no condition"):
             trained.generate(1, np.zeros(1, int), seed=0)
         return
@@ -353,9 +353,9 @@ def test_training_stops_where_the_weights_are_broken(family):
         train(model, family, epochs=1)
 
 
-def test_the_seed_decides_on_the_first_weights(family):
-    config = family.build().get_config()
-    kind, seed = type(family.build()), config["seed"]
+def test_the_seed_decides_on_the_first_weights(trained):
+    config, kind = trained.get_config(), type(trained)
+    seed = config["seed"]
     first, again, other = (kind.from_config(config | {"seed": each}) for each in (seed, seed, seed + 1))
     for one, same in zip(first.weights, again.weights, strict=True):
         np.testing.assert_array_equal(one, same)
@@ -559,15 +559,15 @@ def test_it_is_built_and_registered_at_once(family):
     assert name == f"vidgen_tf>{type(model).__name__}"
 
 
-def test_unknown_presets_are_refused(family):
+def test_unknown_presets_are_refused(trained):
     with refuses("'nonsense'", "dense-bunny"):
-        type(family.build()).from_preset("nonsense")
+        type(trained).from_preset("nonsense")
 
 
 @pytest.mark.parametrize("bad", [(4, 6, 6), (4, 6, 6, 2), (0, 6, 6, 3), (4, 6, 6.5, 3), 5, None, "4663", (4, -6, 6, 3)])
-def test_bad_clip_shapes_are_refused(family, bad):
+def test_bad_clip_shapes_are_refused(trained, bad):
     with refuses("clip_shape"):
-        type(family.build())(bad)
+        type(trained)(bad)
 
 
 # ------------------------------------------------------------------------------------------------ the base class

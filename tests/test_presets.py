@@ -586,6 +586,13 @@ def test_what_cannot_work_is_found_out_before_training(small, tmp_path, monkeypa
     for steps in (0, -1, 2.5):
         with refuses("steps", repr(steps)):
             presets.train(small, tmp_path, steps=steps)
+    whole = presets.card(small)
+    for key in RECIPE - {"config"}:  # without a configuration it would be no card
+        recipe = {name: value for name, value in whole["recipe"].items() if name != key}
+        (presets.FOLDER / "small.json").write_text(json.dumps(whole | {"recipe": recipe}))
+        with refuses("small.json", f"does not say {key};"):
+            presets.train(small, tmp_path)
+    (presets.FOLDER / "small.json").write_text(json.dumps(whole))
     assert tree(tmp_path) == before
 
 

@@ -35,6 +35,7 @@ from vidgen_tf.quiet import keras, tf, weights_up_to
 
 FOLDER = Path(__file__).parent / "presets"
 MOST = 10**8  # weights of a network that a card may ask for
+NEEDED = ("family", "config", "world", "world_config", "test_config", "data", "batch_size", "steps", "optimizer", "seed")
 
 
 def names() -> list[str]:
@@ -294,13 +295,15 @@ def train(
         The trained model with the rounded weights; for a worker that is not the chief as it was trained.
 
     Raises:
-        ValueError: for an unknown name, steps below 1, a precision that the family does not know, batches that cannot be dealt out evenly, XLA on several
+        ValueError: for an unknown name, a recipe that lacks something, steps below 1, a precision that the family does not know, batches that cannot be dealt out evenly, XLA on several
             devices, or a checkpoint that is damaged or of another training.
         FileNotFoundError: where the folder is missing; found out before training.
         OSError: where the folder has too little space for the weights; found out before training.
         scale_out.LostWorkerError: where another worker is gone.
     """
     recipe, folder = card(name)["recipe"], Path(folder)
+    if missing := [key for key in NEEDED if key not in recipe]:
+        raise ValueError(f"{name}.json cannot be trained: its recipe does not say {', '.join(missing)}; add that to it.")
     if scale_out.is_chief(where) and not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder} to write {name} in; make it first.")
     steps = check_count(recipe["steps"] if steps is None else steps, "steps")
