@@ -180,6 +180,9 @@ def families(rounds: int) -> None:
         model, count = models[-1], part["batch_size"]
         model.compile(keras.optimizers.Adam(1e-4))
         sample = world.sample(count, 0)
+        for earlier in models[:-1]:  # what folds the clips must have been trained, if only for a step
+            earlier.compile(keras.optimizers.Adam(1e-4))
+            earlier.fit(sample.clips, verbose=0)
         batch = sample.clips
         if part.get("captions"):
             batch = (sample.clips, np.array(sample.captions, object))
@@ -219,7 +222,7 @@ def growth(rounds: int) -> None:
             for shape in shapes:
                 model = build(shape)
                 model.compile(keras.optimizers.Adam(1e-4))
-                step, flop = step_of(model, np.zeros((4, *shape), np.float32))
+                step, flop = step_of(model, np.zeros((32, *shape), np.float32))
                 step()
                 sizes.append(shape[0] if what == "frames" else shape[1])
                 taken.append(statistics.median(seconds(step) for _ in range(rounds)))

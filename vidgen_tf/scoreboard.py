@@ -225,10 +225,10 @@ def run_scoreboard(
             found, shown = _row(rows[name], board, minutes, folder, every)
             done = table["rows"] | {name: {"recipe": mark} | found}
             table["rows"] = {known: done[known] for known in rows if known in done}
-            others = _clips(pictures) if pictures.exists() else {}
+            clips_of = (_clips(pictures) if pictures.exists() else {}) | {name: to_uint8(shown)}
             with whole_or_absent(pictures) as clips, whole_or_absent(path) as part:
                 with clips.open("wb") as file:
-                    np.savez_compressed(file, **others | {name: to_uint8(shown)})
+                    np.savez_compressed(file, **{known: clips_of[known] for known in rows if known in clips_of})
                 part.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
             for checkpoint in _checkpoints(folder, name):
                 checkpoint.unlink(missing_ok=True)
@@ -561,14 +561,14 @@ class Examiner:
 
 TITLES = {  # column: title, and how a value is written
     "frechet": ("Fréchet", lambda value: f"{value[0]:.1f} ({value[1]:.1f}–{value[2]:.1f})"),
-    "mmd": ("MMD", lambda value: f"{value[0]:.3g} ({value[1]:.2g}–{value[2]:.2g})"),
+    "mmd": ("MMD", lambda value: f"{value[0]:.1f} ({value[1]:.1f}–{value[2]:.1f})"),
     "caption": ("said %", lambda value: f"{100 * value:.0f}"),
     "held_out_caption": ("new %", lambda value: f"{100 * value:.0f}"),
     "permanence": ("lasting %", lambda value: f"{100 * value:.0f}"),
     "flicker": ("flicker", lambda value: f"{value:.3f}"),
     "coverage": ("covered %", lambda value: f"{100 * value:.0f}"),
-    "likelihood": ("nats short of limit", lambda value: f"{value['below']:.1f} ± {value['error']:.1f} of {-value['limit']:.0f}"),
-    "parameters": ("weights", lambda value: f"{value / 1e6:.2f} M"),
+    "likelihood": ("nats short of limit", lambda value: f"{value['below']:.3g} ± {value['error']:.1g} of {value['limit']:.4g}"),
+    "parameters": ("weights", lambda value: f"{value / 1e6:.2f} M" if value else "0"),
     "clips_per_second": ("clips/s", lambda value: f"{value:.0f}"),
     "seconds_per_clip": ("s/clip", lambda value: f"{value:.3g}"),
     "memory": ("GiB", lambda value: f"{value:.1f}"),
@@ -599,6 +599,7 @@ def draw_scoreboard(board: dict, beside: dict | None = None) -> Figure:
     import matplotlib.pyplot as plt
 
     figure, panels = plt.subplots(1, 2, figsize=(14, 5.4), layout="constrained")
+    names = {axes: [] for axes in panels}
     for table, color, pale in ((board, "C0", 1.0), (beside, "C1", 0.5)):
         for name, row in (table or {"rows": {}})["rows"].items():
             for axes, key in zip(panels, ("frechet", "permanence"), strict=True):
@@ -607,16 +608,36 @@ def draw_scoreboard(board: dict, beside: dict | None = None) -> Figure:
                 middle, low, high = row[key] if key == "frechet" else (100 * row[key],) * 3
                 if name in CONTROLS:
                     axes.axhline(middle, color="0.6", lw=1, ls=":")
-                    place = {"xy": (0.01, middle), "xycoords": ("axes fraction", "data"), "va": "bottom"}
-                    axes.annotate(name, **place, color="0.4")
+                    names[axes].append((name, None, middle, {"color": "0.4"}))
                 elif cost := row.get("seconds_per_clip"):
                     ends = [[max(0, middle - low)], [max(0, high - middle)]]
                     axes.errorbar(cost, middle, ends, fmt="o", color=color, alpha=pale)
-                    place = {"xy": (cost, middle), "xytext": (6, 4), "textcoords": "offset points"}
-                    axes.annotate(name, **place, fontsize=10, alpha=pale)
+                    names[axes].append((name, cost, middle, {"alpha": pale}))
     panels[0].set(title="Distance from real clips", ylabel="Fréchet distance (less is better)", yscale="log")
-    panels[1].set(title="Things that last", ylabel="clips in which things last, %", ylim=(-3, 106))
+    panels[1].set(title="Things that last", ylabel="clips in which things last, %", ylim=(-6, 109))
     for axes in panels:
-        axes.margins(x=0.25)  # names stand to the right of their points, controls at the left
+        axes.margins(x=0.25)  # names stand beside their points, controls at the left
         axes.set(xscale="log", xlabel="seconds to make a clip (less is better)")
+    figure.draw_without_rendering()  # now all places are known
+    for axes in panels:
+        _put_names(axes, names[axes])
     return figure
+
+
+def _put_names(axes, names: list[tuple]) -> None:
+    """Writes names beside (x, y), or at the left end where x is None, on the first side where no name or point is yet."""
+    from matplotlib.transforms import Bbox
+
+    spots = [axes.transData.transform((x, y)) for _, x, y, _ in names if x is not None]
+    taken = [Bbox.from_bounds(*(spot - 4), 8, 8) for spot in spots]
+    for name, x, y, style in names:
+        sides = ((6, 4), (6, -12), (-6, 4), (-6, -12)) if x is not None else ((4, 2), (4, -11), (80, 2))
+        place = {"xycoords": "data" if x is not None else ("axes fraction", "data"), "textcoords": "offset points"}
+        for side in sides:
+            where = {"ha": "left" if side[0] > 0 else "right", "xytext": side, "fontsize": 10} | place
+            text = axes.annotate(name, (0 if x is None else x, y), **where, **style)
+            box = text.get_window_extent()
+            if side == sides[-1] or not any(box.overlaps(other) for other in taken):
+                break
+            text.remove()
+        taken.append(box)
