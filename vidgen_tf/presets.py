@@ -35,7 +35,18 @@ from vidgen_tf.quiet import keras, tf, weights_up_to
 
 FOLDER = Path(__file__).parent / "presets"
 MOST = 10**8  # weights of a network that a card may ask for
-NEEDED = ("family", "config", "world", "world_config", "test_config", "data", "batch_size", "steps", "optimizer", "seed")
+NEEDED = (
+    "family",
+    "config",
+    "world",
+    "world_config",
+    "test_config",
+    "data",
+    "batch_size",
+    "steps",
+    "optimizer",
+    "seed",
+)
 
 
 def names() -> list[str]:
@@ -303,7 +314,9 @@ def train(
     """
     recipe, folder = card(name)["recipe"], Path(folder)
     if missing := [key for key in NEEDED if key not in recipe]:
-        raise ValueError(f"{name}.json cannot be trained: its recipe does not say {', '.join(missing)}; add that to it.")
+        raise ValueError(
+            f"{name}.json cannot be trained: its recipe does not say {', '.join(missing)}; add that to it."
+        )
     if scale_out.is_chief(where) and not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder} to write {name} in; make it first.")
     steps = check_count(recipe["steps"] if steps is None else steps, "steps")
