@@ -585,14 +585,30 @@ def test_an_interrupt_between_the_two_moves_of_a_folder_loses_nothing(tmp_path, 
 
 
 def test_another_process_that_comes_between_look_and_move_is_not_an_error(tmp_path, monkeypatch):
-    path, exists = write_clip(tmp_path / "clip", steps(2)), Path.exists
-    monkeypatch.setattr(
-        Path, "exists", lambda this: this != path and exists(this)
-    )  # away when looked for, back at once
+    path, exists, looks = write_clip(tmp_path / "clip", steps(2)), Path.exists, []
+    monkeypatch.setattr(  # away at the first look, and back at once
+        Path, "exists", lambda this: exists(this) and (this != path or bool(looks) or looks.append(1) is not None)
+    )
     write_clip(path, steps(5))
     monkeypatch.undo()
+    assert looks
     assert len(read_clip(path)) == 5
     assert {name.split("/")[0] for name in tree(tmp_path)} == {path.name}
+
+
+def test_an_old_folder_that_cannot_be_put_back_is_not_thrown_away(tmp_path, monkeypatch):
+    path, replace = write_clip(tmp_path / "clip", steps(2)), os.replace
+    before = tree(path)
+
+    def moves(source, target):
+        if Path(target) == path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", moves)
+    with refuses("cannot be written", error=PermissionError):
+        write_clip(path, steps(5))
+    assert [tree(kept) for kept in tmp_path.glob(".vidgen.*/old*")] == [before]
 
 
 def test_two_trainings_side_by_side_leave_a_card_that_fits_its_weights(folder, tmp_path, monkeypatch):

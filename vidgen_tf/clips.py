@@ -18,7 +18,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -451,8 +451,11 @@ def _room_beside(path: Path) -> Iterator[Path]:
     finally:
         for old in sorted(room.glob("old*")):
             if not path.exists():  # whatever happened, the old folder stands again
-                with suppress(OSError):  # or that of another process, which came between these two lines
+                try:
                     os.replace(old, path)
+                except OSError:
+                    if not path.exists():  # else another process came between, and its folder stands there
+                        raise
         shutil.rmtree(room, ignore_errors=True)
 
 

@@ -306,8 +306,8 @@ def train(
         The trained model with the rounded weights; for a worker that is not the chief as it was trained.
 
     Raises:
-        ValueError: for an unknown name, a recipe that lacks something, steps below 1, a precision that the family does not know, batches that cannot be dealt out evenly, XLA on several
-            devices, or a checkpoint that is damaged or of another training.
+        ValueError: for an unknown name, a recipe that lacks something, steps below 1, a precision that the family does not know,
+            batches that cannot be dealt out evenly, XLA on several devices, or a checkpoint that is damaged or of another training.
         FileNotFoundError: where the folder is missing; found out before training.
         OSError: where the folder has too little space for the weights; found out before training.
         scale_out.LostWorkerError: where another worker is gone.
